@@ -1,0 +1,1 @@
+"""Analyses micrographs and diffraction series, and ranks models against them."""

@@ -1,0 +1,1 @@
+"""Builds crystal models: orderings of partially occupied sites, clusters, views."""

@@ -1,0 +1,1 @@
+"""Runs multislice sweeps over crystal models."""
