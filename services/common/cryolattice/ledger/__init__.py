@@ -1,0 +1,1 @@
+"""The ledger: jobs, their events, and which datasets a project has."""

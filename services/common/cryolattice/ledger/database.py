@@ -1,0 +1,76 @@
+"""The ledger's database: SQLite in a file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from cryolattice.errors import InvalidInputError
+
+_HEAD = "0001"
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine on an up-to-date schema.
+
+    Raises
+    ------
+    InvalidInputError
+        The URL cannot be used.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise InvalidInputError(
+            f"ledger URL is {url!r}: write sqlite:///FILE or postgresql+psycopg://...",
+            field="CRYOLATTICE_LEDGER_URL",
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        engine = _open_sqlite(parsed)
+    else:
+        engine = sa.create_engine(parsed, pool_pre_ping=True)
+    with engine.begin() as connection:
+        if _revision(connection) != _HEAD:
+            _upgrade(connection)
+    return engine
+
+
+def _open_sqlite(url: sa.URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        # pysqlite's own BEGIN is deferred: two writers then fail with "database is locked"
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _revision(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - only a new or old database needs it
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "cryolattice.ledger:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

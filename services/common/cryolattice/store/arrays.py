@@ -1,0 +1,115 @@
+"""How every array is laid out in a dataset, and how it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import DTypeLike, NDArray
+from zarr.abc.store import Store
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.array_spec import ArrayConfigParams
+from zarr.errors import ChunkNotFoundError
+
+from cryolattice.errors import CorruptDataError, MissingChunkError
+
+_CHECKED: ArrayConfigParams = {"write_empty_chunks": True, "read_missing_chunks": False}
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a dataset before it is filled.
+
+    Attributes
+    ----------
+    name : str
+        Name below the group.
+    shape, dims : tuple
+        Lengths and names of the axes.
+    dtype : DTypeLike
+        Element type.
+    units : str
+        Physical unit; ``"1"`` for pure numbers.
+    chunks : tuple of int, optional
+        One chunk for the whole array where absent.
+    attributes : mapping
+        Further facts, kept beside the units.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dims: tuple[str, ...]
+    dtype: DTypeLike
+    units: str = "1"
+    chunks: tuple[int, ...] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _fill_value(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "c":
+        return complex("nan+nanj")
+    if dtype.kind == "f":
+        return float("nan")
+    if dtype.kind == "b":
+        return False
+    return np.iinfo(dtype).min
+
+
+def create_group(store: Store, attributes: Mapping[str, Any]) -> None:
+    """Create the root group."""
+    zarr.create_group(store, attributes=dict(attributes), overwrite=False)
+
+
+def create_array(store: Store, spec: ArraySpec) -> None:
+    """Create an empty array after `spec`: zstd and crc32c, filled with NaN, never sharded."""
+    dtype = np.dtype(spec.dtype)
+    zarr.create_array(
+        store,
+        name=spec.name,
+        shape=spec.shape,
+        chunks=spec.chunks or tuple(max(length, 1) for length in spec.shape),
+        dtype=dtype,
+        fill_value=_fill_value(dtype),
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
+        dimension_names=spec.dims,
+        attributes={"units": spec.units, **spec.attributes},
+        config=_CHECKED,
+    )
+
+
+def write_part(store: Store, name: str, start: int, values: NDArray[Any]) -> None:
+    """Write `values` at `start` of the first axis; the part must be whole chunks."""
+    array = zarr.open_array(store, path=name, mode="r+", zarr_format=3, config=_CHECKED)
+    if values.ndim:
+        array[start : start + values.shape[0]] = values
+    else:
+        array[...] = values
+
+
+def read_array(store: Store, name: str) -> NDArray[Any]:
+    """Return the whole array.
+
+    Raises
+    ------
+    MissingChunkError
+        A chunk is not stored.
+    CorruptDataError
+        A chunk fails its checksum.
+    """
+    try:
+        array = zarr.open_array(store, path=name, mode="r", zarr_format=3, config=_CHECKED)
+        return np.asarray(array[...])
+    except ChunkNotFoundError as error:
+        raise MissingChunkError(f"array {name} lacks a chunk: {error}") from error
+    except (ValueError, RuntimeError) as error:
+        raise CorruptDataError(f"array {name} cannot be decoded: {error}") from error
+
+
+def read_xarray(store: Store) -> xr.Dataset:
+    """Return every array with its coordinates; the values are read when they are used."""
+    opened: xr.Dataset = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None)
+    return opened

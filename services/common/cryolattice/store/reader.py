@@ -1,0 +1,144 @@
+"""Reading a committed dataset, every object checked against the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import xarray as xr
+from numpy.typing import NDArray
+
+from cryolattice.errors import CorruptDataError, DatasetNotCommittedError, MissingChunkError
+from cryolattice.store.arrays import read_array, read_xarray
+from cryolattice.store.manifest import MANIFEST_KEY, Manifest
+from cryolattice.store.objects import ObjectRoot, sha256
+from cryolattice.store.zarr_stores import ManifestStore
+
+
+def dataset_prefix(kind: str, identifier: str) -> str:
+    """Return the key prefix of a dataset."""
+    return f"datasets/{kind}/{identifier}"
+
+
+class DatasetReader:
+    """A committed dataset.
+
+    Parameters
+    ----------
+    manifest_bytes : bytes
+        The manifest as stored.
+    fetch : callable
+        Returns the bytes of a key below the dataset's root.
+    expected_sha256 : str, optional
+        Digest that the manifest must have.
+
+    Raises
+    ------
+    CorruptDataError
+        The manifest is not the expected one.
+    """
+
+    def __init__(
+        self, manifest_bytes: bytes, fetch: Callable[[str], bytes], expected_sha256: str = ""
+    ) -> None:
+        self.manifest_sha256 = sha256(manifest_bytes)
+        if expected_sha256 and self.manifest_sha256 != expected_sha256:
+            raise CorruptDataError(
+                f"the manifest's digest is {self.manifest_sha256}, expected {expected_sha256}"
+            )
+        self.manifest = Manifest.from_json(manifest_bytes)
+        self._objects = {stored.key: stored for stored in self.manifest.objects}
+        self._fetch = fetch
+
+    @classmethod
+    def open(
+        cls, root: ObjectRoot, kind: str, identifier: str, expected_sha256: str = ""
+    ) -> DatasetReader:
+        """Open a dataset below a root.
+
+        Raises
+        ------
+        DatasetNotCommittedError
+            There is no manifest.
+        """
+        prefix = dataset_prefix(kind, identifier)
+        try:
+            manifest = root.get(f"{prefix}/{MANIFEST_KEY}")
+        except MissingChunkError as error:
+            raise DatasetNotCommittedError(
+                f"dataset {identifier} ({kind}) is not committed: its job has not finished, "
+                "or its writer died; run or resume the job"
+            ) from error
+        return cls(manifest, lambda key: root.get(f"{prefix}/{key}"), expected_sha256)
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of all objects."""
+        return list(self._objects)
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the files."""
+        return [key.removeprefix("files/") for key in self._objects if key.startswith("files/")]
+
+    def read(self, key: str) -> bytes:
+        """Return one object.
+
+        Raises
+        ------
+        MissingChunkError
+            The manifest does not list it, or the store has lost it.
+        CorruptDataError
+            The stored bytes are not those that were committed.
+        """
+        stored = self._objects.get(key)
+        if stored is None:
+            raise MissingChunkError(f"dataset {self.manifest.id} has no object {key!r}")
+        data = self._fetch(key)
+        if sha256(data) != stored.sha256:
+            raise CorruptDataError(
+                f"object {key} of dataset {self.manifest.id} ({self.manifest.kind}) differs from "
+                "what was committed: restore it from a backup, or delete the dataset and run the "
+                "job again"
+            )
+        return data
+
+    def file(self, name: str) -> bytes:
+        """Return a file of the dataset."""
+        return self.read(f"files/{name}")
+
+    def json(self, name: str) -> Any:
+        """Return a JSON file of the dataset."""
+        return json.loads(self.file(name))
+
+    @property
+    def zarr_store(self) -> ManifestStore:
+        """The arrays as a read-only Zarr store that verifies."""
+        return ManifestStore(self._objects, self.read, self.manifest_sha256)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return a whole array."""
+        return read_array(self.zarr_store, name)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of the array group."""
+        metadata = json.loads(self.read("data.zarr/zarr.json"))
+        attributes: dict[str, Any] = metadata.get("attributes", {})
+        return attributes
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the arrays with their coordinates."""
+        return read_xarray(self.zarr_store)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Hash every object again; return key and problem of those that differ."""
+        found = []
+        for key in self._objects:
+            try:
+                self.read(key)
+            except MissingChunkError:
+                found.append((key, "missing"))
+            except CorruptDataError:
+                found.append((key, "differs from what was committed"))
+        return found

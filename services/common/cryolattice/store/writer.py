@@ -1,0 +1,184 @@
+"""Writing a dataset: arrays are created once, tiles leave receipts, the manifest commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import rfc8785
+from numpy.typing import NDArray
+
+from cryolattice.errors import CorruptDataError
+from cryolattice.store.arrays import ArraySpec, create_array, create_group, write_part
+from cryolattice.store.manifest import MANIFEST_KEY, Manifest, StoredObject
+from cryolattice.store.objects import ObjectRoot, sha256
+from cryolattice.store.reader import DatasetReader, dataset_prefix
+from cryolattice.store.zarr_stores import WriteOnceStore
+
+_RECORDED = ("abtem", "ase", "numpy", "scipy", "spglib", "gemmi", "zarr")
+
+
+def component_versions() -> dict[str, str]:
+    """Return the versions of this program and of the libraries that shape its numbers."""
+    found = {}
+    for package in ("cryolattice", *_RECORDED):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class DatasetWriter:
+    """Writes the objects of one dataset.
+
+    Parameters
+    ----------
+    root : ObjectRoot
+        The store.
+    kind, identifier : str
+        Which dataset.
+    attempt : int
+        Which run of the job this is.
+    """
+
+    def __init__(self, root: ObjectRoot, kind: str, identifier: str, attempt: int = 1) -> None:
+        self.root = root
+        self.kind = kind
+        self.id = identifier
+        self.attempt = attempt
+        self.prefix = dataset_prefix(kind, identifier)
+        self._zarr = WriteOnceStore(root, f"{self.prefix}/data.zarr")
+        self._files: dict[str, str] = {}
+
+    def create_arrays(self, attributes: Mapping[str, Any], specs: Sequence[ArraySpec]) -> None:
+        """Create the group and its empty arrays; those of an earlier attempt are kept."""
+        present = {key for key, _ in self.root.list(f"{self.prefix}/data.zarr")}
+        if f"{self.prefix}/data.zarr/zarr.json" not in present:
+            create_group(self._zarr, attributes)
+        for spec in specs:
+            if f"{self.prefix}/data.zarr/{spec.name}/zarr.json" not in present:
+                create_array(self._zarr, spec)
+
+    def write(self, name: str, values: NDArray[Any], start: int = 0) -> None:
+        """Write whole chunks of an array, beginning at `start` of its first axis."""
+        write_part(self._zarr, name, start, values)
+
+    def add_array(
+        self, name: str, values: NDArray[Any], dims: tuple[str, ...], units: str = "1", **more: Any
+    ) -> None:
+        """Create an array and write it."""
+        array = np.asarray(values)
+        self.create_arrays({}, [ArraySpec(name, array.shape, dims, array.dtype, units, None, more)])
+        if array.size:
+            self.write(name, array)
+
+    def add_file(self, name: str, data: bytes) -> None:
+        """Add a file to the dataset; the first writer of a name wins."""
+        key = f"files/{name}"
+        if not self.root.put_new(f"{self.prefix}/{key}", data):
+            data = self.root.get(f"{self.prefix}/{key}")
+        self._files[key] = sha256(data)
+
+    def add_json(self, name: str, value: object) -> None:
+        """Add a JSON file."""
+        self.add_file(name, json.dumps(value, indent=1, allow_nan=False).encode())
+
+    def write_receipt(self, tile: int, *, seed: int = 0) -> None:
+        """Record the chunks written since the writer was made as those of `tile`."""
+        receipt: dict[str, Any] = {
+            "tile": tile,
+            "attempt": self.attempt,
+            "seed": seed,
+            "chunks": {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()},
+            "versions": component_versions(),
+        }
+        self.root.put_new(self._receipt_key(tile), rfc8785.dumps(receipt))
+
+    def _receipt_key(self, tile: int) -> str:
+        return f"{self.prefix}/receipts/{tile}.json"
+
+    def receipt(self, tile: int) -> dict[str, str] | None:
+        """Return chunk keys and hashes of a finished tile; None where it is not finished."""
+        key = self._receipt_key(tile)
+        if not self.root.exists(key):
+            return None
+        chunks: dict[str, str] = json.loads(self.root.get(key))["chunks"]
+        return chunks
+
+    def committed(self) -> DatasetReader | None:
+        """Return the dataset if it is committed."""
+        if not self.root.exists(f"{self.prefix}/{MANIFEST_KEY}"):
+            return None
+        return DatasetReader.open(self.root, self.kind, self.id)
+
+    def commit(
+        self,
+        *,
+        spec_json: bytes,
+        inputs: Mapping[str, str],
+        job: str = "",
+        tile_count: int = 0,
+    ) -> DatasetReader:
+        """Check every object, then write the manifest.
+
+        Parameters
+        ----------
+        spec_json : bytes
+            The canonical spec.
+        inputs : mapping of str to str
+            Manifest digest by id of the datasets it was made from.
+        job : str
+            Name of the job.
+        tile_count : int
+            Tiles that must have left a receipt.
+
+        Raises
+        ------
+        CorruptDataError
+            A tile has no receipt, a chunk is missing, or the store holds other bytes than the
+            receipt says.
+        """
+        expected = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
+        expected |= self._files
+        for tile in range(tile_count):
+            chunks = self.receipt(tile)
+            if chunks is None:
+                raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
+            expected |= chunks
+        objects = []
+        for key, _ in self.root.list(self.prefix):
+            name = key.removeprefix(f"{self.prefix}/")
+            if name.startswith("receipts/") or name == MANIFEST_KEY:
+                continue
+            data = self.root.get(key)
+            digest = sha256(data)
+            if expected.pop(name, digest) != digest:
+                raise CorruptDataError(f"object {name} of dataset {self.id} changed after writing")
+            objects.append(StoredObject(name, digest, len(data)))
+        if expected:
+            raise CorruptDataError(f"dataset {self.id} lacks {', '.join(sorted(expected))}")
+        manifest = Manifest(
+            kind=self.kind,
+            id=self.id,
+            spec=json.loads(spec_json),
+            inputs=dict(inputs),
+            objects=tuple(sorted(objects, key=lambda stored: stored.key)),
+            create_time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            job=job,
+            attempt=self.attempt,
+            versions=component_versions(),
+        )
+        # a racing writer may have committed the same question: then its manifest stands
+        self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json())
+        return DatasetReader.open(self.root, self.kind, self.id)
+
+    def discard(self) -> None:
+        """Remove the objects of a dataset that was not committed."""
+        if self.committed() is None:
+            for key, _ in list(self.root.list(self.prefix)):
+                self.root.delete(key)

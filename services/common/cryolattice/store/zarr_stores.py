@@ -1,0 +1,200 @@
+"""Zarr stores over a dataset's objects: one writes each chunk once, one verifies what it reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import override
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from cryolattice.store.objects import ObjectRoot, sha256
+
+_METADATA = "zarr.json"
+
+
+def _part(data: bytes, byte_range: ByteRequest | None) -> bytes:
+    match byte_range:
+        case None:
+            return data
+        case RangeByteRequest(start, end):
+            return data[start:end]
+        case OffsetByteRequest(offset):
+            return data[offset:]
+        case SuffixByteRequest(suffix):
+            return data[-suffix:]
+    raise TypeError(f"unknown byte range {byte_range!r}")
+
+
+class WriteOnceStore(Store):  # noqa: PLW1641 - stores are compared, never hashed
+    """Writes each object once and remembers what the store then holds.
+
+    The first writer of a key wins. `written` maps each key that was set to the SHA-256 of the bytes
+    that are stored, whoever stored them: receipts are made from it.
+    """
+
+    supports_writes = True
+    supports_deletes = False
+    supports_listing = False
+    supports_partial_writes = False
+
+    def __init__(self, root: ObjectRoot, prefix: str) -> None:
+        super().__init__(read_only=False)
+        self._root = root
+        self._prefix = prefix
+        self.written: dict[str, str] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WriteOnceStore) and (
+            (self._root.url, self._prefix) == (other._root.url, other._prefix)
+        )
+
+    def _full(self, key: str) -> str:
+        return f"{self._prefix}/{key}"
+
+    @override
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        full = self._full(key)
+        if not await asyncio.to_thread(self._root.exists, full):
+            return None
+        data = await asyncio.to_thread(self._root.get, full)
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(_part(data, byte_range))
+
+    @override
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    @override
+    async def exists(self, key: str) -> bool:
+        return await asyncio.to_thread(self._root.exists, self._full(key))
+
+    @override
+    async def set(self, key: str, value: Buffer) -> None:
+        data = value.to_bytes()
+        full = self._full(key)
+        if not await asyncio.to_thread(self._root.put_new, full, data):
+            data = await asyncio.to_thread(self._root.get, full)
+        self.written[key] = sha256(data)
+
+    @override
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError("chunks are written once and never deleted by a writer")
+
+    @override
+    def list(self) -> AsyncIterator[str]:
+        return self.list_prefix("")
+
+    @override
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        full = self._full(prefix).rstrip("/")
+        for key, _ in self._root.list(full):
+            yield key.removeprefix(f"{self._prefix}/")
+
+    @override
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        async for name in _children(self.list_prefix(prefix), prefix):
+            yield name
+
+
+async def _children(keys: AsyncIterator[str], prefix: str) -> AsyncIterator[str]:
+    stem = f"{prefix.rstrip('/')}/" if prefix else ""
+    seen: set[str] = set()
+    async for key in keys:
+        if key.startswith(stem):
+            child = key.removeprefix(stem).split("/", 1)[0]
+            if child not in seen:
+                seen.add(child)
+                yield child
+
+
+class ManifestStore(Store):  # noqa: PLW1641 - stores are compared, never hashed
+    """Read-only view of a committed dataset's ``data.zarr``.
+
+    What exists is what the manifest lists, so a lost chunk cannot pass for an empty one; `fetch`
+    returns the bytes of a key below the dataset's root, already checked against the manifest.
+    """
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = True
+    supports_partial_writes = False
+
+    def __init__(self, keys: Iterable[str], fetch: Callable[[str], bytes], identity: str) -> None:
+        super().__init__(read_only=True)
+        self._keys = frozenset(
+            key.removeprefix("data.zarr/") for key in keys if key.startswith("data.zarr/")
+        )
+        self._fetch = fetch
+        self._identity = identity
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ManifestStore) and self._identity == other._identity
+
+    @override
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        if key not in self._keys:
+            return None
+        data = await asyncio.to_thread(self._fetch, f"data.zarr/{key}")
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(_part(data, byte_range))
+
+    @override
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    @override
+    async def exists(self, key: str) -> bool:
+        return key in self._keys
+
+    @override
+    async def set(self, key: str, value: Buffer) -> None:
+        raise NotImplementedError("a committed dataset is immutable")
+
+    @override
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError("a committed dataset is immutable")
+
+    @override
+    def list(self) -> AsyncIterator[str]:
+        return self.list_prefix("")
+
+    @override
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        for key in sorted(self._keys):
+            if key.startswith(prefix):
+                yield key
+
+    @override
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        stem = f"{prefix.rstrip('/')}/" if prefix else ""
+        async for name in _children(self.list_prefix(stem), prefix):
+            yield name
+
+
+def is_metadata(key: str) -> bool:
+    """Whether the key is Zarr metadata rather than a chunk."""
+    return key.rsplit("/", 1)[-1] == _METADATA
