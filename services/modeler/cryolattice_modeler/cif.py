@@ -1,0 +1,280 @@
+"""What a CIF says, checked: cell, symmetry operations and the atoms of the asymmetric unit."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice.errors import UnreadableFileError
+from cryolattice_modeler.occupancy import occupancy_fraction
+
+CELL_TAGS = (
+    "_cell_length_a",
+    "_cell_length_b",
+    "_cell_length_c",
+    "_cell_angle_alpha",
+    "_cell_angle_beta",
+    "_cell_angle_gamma",
+)
+COORDINATE_TAGS = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
+_OPERATION_DENOMINATOR = gemmi.Op.DEN
+# How far the cell may depart from the metric that its symmetry operations need.
+_METRIC_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class CifAtom:
+    """One row of the atom list.
+
+    Attributes
+    ----------
+    label, type_symbol, element : str
+        Label, species as written (``Sn2+``) and the bare element (``Sn``).
+    fractional : tuple of float
+        Position in fractions of the cell, as written.
+    occupancy : Fraction
+        The fraction recognised from the decimals.
+    occupancy_tolerance : float
+        Half width of the interval in which that fraction was looked for.
+    """
+
+    label: str
+    type_symbol: str
+    element: str
+    fractional: tuple[float, float, float]
+    occupancy: Fraction
+    occupancy_tolerance: float
+
+
+@dataclass(frozen=True, eq=False)
+class CifContent:
+    """The part of a CIF that describes the crystal.
+
+    Attributes
+    ----------
+    cell_angstrom : (3, 3) array
+        Rows a, b, c; a along x, b in the xy plane.
+    rotations : (k, 3, 3) int array
+    translations : (k, 3) array
+        The operations x' = R x + t in fractions of the cell.
+    space_group : str
+        As declared by the file; empty when only operations are listed.
+    atoms : tuple of CifAtom
+    warnings : tuple of str
+    """
+
+    cell_angstrom: NDArray[np.float64]
+    rotations: NDArray[np.int64]
+    translations: NDArray[np.float64]
+    space_group: str
+    atoms: tuple[CifAtom, ...]
+    warnings: tuple[str, ...]
+
+
+def read_cif(data: bytes | str, name: str) -> CifContent:
+    """Parse a CIF and check that it describes a crystal.
+
+    Parameters
+    ----------
+    data : bytes or str
+        The file's content.
+    name : str
+        Name to show in messages.
+
+    Returns
+    -------
+    CifContent
+        From the first data block that lists atoms.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the syntax is broken (with the line), or a tag is missing or holds no number.
+    InvalidInputError
+        If an occupancy is not above 0 and at most 1.
+    """
+    block = _block_with_atoms(_parse(data, name), name)
+    _require_tags(block, name)
+    small = gemmi.make_small_structure_from_block(block)
+    _check_cell(block, name)
+    cell = np.asarray(small.cell.orth.mat.tolist(), dtype=np.float64).T
+    rotations, translations = _operations(small, name)
+    _check_metric(cell, rotations, small.cell.parameters, name)
+    conflict = str(small.check_spacegroup()).strip().replace("\n", "; ")
+    warnings = (f"{name}: symmetry as listed in the file is inconsistent: {conflict}",)
+    return CifContent(
+        cell_angstrom=cell,
+        rotations=rotations,
+        translations=translations,
+        space_group=small.spacegroup_hm or "",
+        atoms=_atoms(block, name),
+        warnings=warnings if conflict else (),
+    )
+
+
+def _parse(data: bytes | str, name: str) -> gemmi.cif.Document:
+    if isinstance(data, bytes):
+        if b"\0" in data:
+            raise UnreadableFileError(
+                f"{name} is a binary file, not a CIF: give the crystal as a CIF text file",
+                field="parent",
+            )
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")  # old files hold names of authors in it
+    else:
+        text = data
+    if not text.strip():
+        raise UnreadableFileError(f"{name} is empty: give a CIF with a crystal", field="parent")
+    try:
+        return gemmi.cif.read_string(text)
+    except (ValueError, RuntimeError) as error:
+        # gemmi says "string:LINE:COLUMN(OFFSET): what" or "string:LINE in data_x: what".
+        found = re.match(r"\w+:(\d+)(?::\d+\(\d+\))?:?\s*(.*)\Z", str(error), re.DOTALL)
+        where, what = (f", line {found[1]}", found[2]) if found else ("", str(error))
+        raise UnreadableFileError(
+            f"{name}{where}: not a valid CIF: {what.strip()}", field="parent"
+        ) from error
+
+
+def _block_with_atoms(document: gemmi.cif.Document, name: str) -> gemmi.cif.Block:
+    for block in document:
+        if any(len(block.find_values(tag)) for tag in COORDINATE_TAGS):
+            return block
+    raise UnreadableFileError(
+        f"{name} lists no atoms: {', '.join(COORDINATE_TAGS)} are missing", field="parent"
+    )
+
+
+def _require_tags(block: gemmi.cif.Block, name: str) -> None:
+    missing = [tag for tag in CELL_TAGS if block.find_value(tag) is None]
+    missing += [tag for tag in COORDINATE_TAGS if not len(block.find_values(tag))]
+    if missing:
+        raise UnreadableFileError(
+            f"{name}, data_{block.name}: {', '.join(missing)} missing: add the value"
+            + ("s" if len(missing) > 1 else ""),
+            field="parent",
+        )
+
+
+def _check_cell(block: gemmi.cif.Block, name: str) -> None:
+    values = []
+    for tag in CELL_TAGS:
+        text = block.find_value(tag)
+        value = gemmi.cif.as_number(text)
+        upper = 180.0 if "angle" in tag else math.inf
+        if not 0.0 < value < upper:
+            unit = "degrees between 0 and 180" if "angle" in tag else "angstrom above 0"
+            raise UnreadableFileError(
+                f"{name}, data_{block.name}: {tag} is {text}: give a number of {unit}",
+                field="parent",
+            )
+        values.append(value)
+    if not gemmi.UnitCell(*values).volume > 1e-3 * values[0] * values[1] * values[2]:
+        raise UnreadableFileError(
+            f"{name}, data_{block.name}: the cell angles {values[3]:g}, {values[4]:g}, "
+            f"{values[5]:g} degrees enclose no volume: correct them",
+            field="parent",
+        )
+
+
+def _operations(
+    small: gemmi.SmallStructure, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    try:
+        operations = [gemmi.Op(text) for text in small.symops]
+    except (ValueError, RuntimeError) as error:
+        raise UnreadableFileError(
+            f"{name}: a symmetry operation cannot be read: {error}", field="parent"
+        ) from error
+    if not operations and small.spacegroup is not None:
+        operations = list(small.spacegroup.operations())
+    if not operations:
+        raise UnreadableFileError(
+            f"{name} gives no symmetry: add _space_group_symop_operation_xyz (only 'x,y,z' if "
+            "every atom is listed) or _space_group_name_H-M_alt",
+            field="parent",
+        )
+    rotations = np.array([op.rot for op in operations]) / _OPERATION_DENOMINATOR
+    translations = np.array([op.tran for op in operations]) / _OPERATION_DENOMINATOR
+    return np.rint(rotations).astype(np.int64), translations
+
+
+def _check_metric(
+    cell: NDArray[np.float64],
+    rotations: NDArray[np.int64],
+    parameters: tuple[float, ...],
+    name: str,
+) -> None:
+    metric = cell @ cell.T
+    turned = np.einsum("kji,jl,klm->kim", rotations, metric, rotations)
+    scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
+    if np.max(np.abs(turned - metric) / scale) > _METRIC_TOLERANCE:
+        shown = " ".join(f"{value:g}" for value in parameters)
+        raise UnreadableFileError(
+            f"{name}: the cell {shown} (angstrom, degrees) does not have the symmetry that the "
+            "file lists: correct the cell or the symmetry operations",
+            field="parent",
+        )
+
+
+def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
+    columns = {
+        tag: list(block.find_values(tag))
+        for tag in (
+            *COORDINATE_TAGS,
+            "_atom_site_label",
+            "_atom_site_type_symbol",
+            "_atom_site_occupancy",
+        )
+    }
+    atoms = []
+    for row in range(len(columns[COORDINATE_TAGS[0]])):
+        cells = {tag: gemmi.cif.as_string(v[row]) for tag, v in columns.items() if v}
+        label = cells.get("_atom_site_label", "") or f"number {row + 1}"
+        type_symbol = cells.get("_atom_site_type_symbol", "") or label
+        fractional = []
+        for tag in COORDINATE_TAGS:
+            value = gemmi.cif.as_number(cells[tag])
+            if not math.isfinite(value):
+                raise UnreadableFileError(
+                    f"{name}, data_{block.name}: atom {label}: {tag} is {cells[tag] or 'unknown'}: "
+                    "give a fraction of the cell",
+                    field="parent",
+                )
+            fractional.append(value)
+        occupancy_text = cells.get("_atom_site_occupancy", "")
+        occupancy, tolerance = occupancy_fraction(occupancy_text or "1", label=label)
+        atoms.append(
+            CifAtom(
+                label=label,
+                type_symbol=type_symbol,
+                element=_element(type_symbol, label, name),
+                fractional=(fractional[0], fractional[1], fractional[2]),
+                occupancy=occupancy,
+                occupancy_tolerance=tolerance,
+            )
+        )
+    return tuple(atoms)
+
+
+def _element(type_symbol: str, label: str, name: str) -> str:
+    letters = re.match(r"[A-Za-z]+", type_symbol)
+    symbol = letters[0] if letters else ""
+    for length in (2, 1):  # labels such as "NaA" or "Ow1" start with the element
+        if len(symbol) >= length:
+            element = gemmi.Element(symbol[:length].capitalize())
+            if element.atomic_number > 0:
+                return "H" if element.atomic_number == 1 else str(element.name)
+    raise UnreadableFileError(
+        f"{name}: atom {label}: {type_symbol!r} names no chemical element: correct "
+        "_atom_site_type_symbol",
+        field="parent",
+    )
