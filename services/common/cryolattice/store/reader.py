@@ -42,6 +42,7 @@ class DatasetReader:
     def __init__(
         self, manifest_bytes: bytes, fetch: Callable[[str], bytes], expected_sha256: str = ""
     ) -> None:
+        self.manifest_bytes = manifest_bytes
         self.manifest_sha256 = sha256(manifest_bytes)
         if expected_sha256 and self.manifest_sha256 != expected_sha256:
             raise CorruptDataError(

@@ -1,0 +1,1 @@
+"""Jobs: what kinds there are, how they are created, where they run."""

@@ -1,0 +1,49 @@
+"""The command of a service package: ``cryolattice-simulator run JOB``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from cryolattice.errors import CryolatticeError
+from cryolattice.jobs.context import JobContext
+from cryolattice.jobs.runner import run_job
+from cryolattice.logs import configure_logs
+from cryolattice.settings import Settings
+from cryolattice_api.common.v1 import job_pb2
+
+
+def main(service: str, arguments: list[str] | None = None) -> int:
+    """Run one queued job of `service` in this process.
+
+    SIGTERM and SIGINT stop the job at its next step; it can be resumed.
+
+    Returns
+    -------
+    int
+        0 when the job succeeded, 1 when it failed, 130 when it was stopped, 2 for a wrong name.
+    """
+    parser = argparse.ArgumentParser(prog=f"cryolattice-{service}")
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="run a queued job in this process until it ends")
+    run.add_argument("job", help="projects/PROJECT/jobs/ID")
+    name: str = parser.parse_args(arguments).job
+    configure_logs()
+    try:
+        job = run_job(name, Settings(), on_start=_stop_on_signals)
+    except CryolatticeError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    if job.state == job_pb2.JOB_STATE_SUCCEEDED:
+        return 0
+    return 130 if job.state == job_pb2.JOB_STATE_CANCELLED else 1
+
+
+def _stop_on_signals(context: JobContext) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        context.stop("interrupted: its process was told to end")
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

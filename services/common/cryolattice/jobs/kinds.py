@@ -1,0 +1,161 @@
+"""What a service offers: its kinds of jobs, its servicer, the files it can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+
+from cryolattice.canonical import dataset_id_of
+from cryolattice.errors import InvalidInputError, PreconditionError
+from cryolattice.store.arrays import ArraySpec
+from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.reader import DatasetReader
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.common.v1.job_pb2 import JobEstimate
+
+if TYPE_CHECKING:
+    import grpc
+
+    from cryolattice.jobs.context import JobContext
+    from cryolattice.server.backend import Backend
+    from cryolattice.store.writer import DatasetWriter
+
+
+class Inputs:
+    """Opens the datasets that a spec refers to.
+
+    Parameters
+    ----------
+    root : ObjectRoot
+        The store.
+    """
+
+    def __init__(self, root: ObjectRoot) -> None:
+        self._root = root
+
+    def open(self, ref: DatasetRef, kind: str, *, field: str) -> DatasetReader:
+        """Open a referenced dataset.
+
+        Raises
+        ------
+        InvalidInputError
+            The field is not set, or refers to a dataset of another kind.
+        DatasetNotCommittedError
+            It has no manifest.
+        """
+        if not ref.name:
+            raise InvalidInputError(f"{field} is not set: refer to a {kind} dataset", field=field)
+        if ref.kind != kind:
+            raise InvalidInputError(
+                f"{field} is a {ref.kind or 'dataset without a kind'}: refer to a {kind} dataset",
+                field=field,
+            )
+        return DatasetReader.open(self._root, kind, dataset_id_of(ref), ref.manifest_sha256)
+
+
+class TiledJob(Protocol):
+    """A job whose arrays are filled tile by tile along their first axis, in any order."""
+
+    @property
+    def arrays(self) -> Sequence[ArraySpec]:
+        """The arrays, chunked along the first axis like the tiles."""
+
+    @property
+    def tiles(self) -> Sequence[tuple[int, int]]:
+        """Start and stop on the first axis of each tile."""
+
+    def compute(self, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
+        """Return the part of each array between start and stop."""
+
+    def finish(self, output: DatasetWriter) -> None:
+        """Add what is known only when all tiles are there: coordinates, summaries."""
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job.
+
+    Attributes
+    ----------
+    name : str
+        `sweep`, `dose`, ...
+    output_kind : str
+        Kind of the dataset it commits.
+    spec : type
+        Message class of its spec.
+    prepare : callable
+        Checks a spec, fills in its defaults in place and estimates the cost. Runs in the server.
+    run : str
+        ``module:function``, loaded where the job runs. A job without tiles: ``run(context, spec)``
+        writes to ``context.output``. A tiled job: ``load(spec, inputs)`` returns a `TiledJob`.
+    tiled : bool
+        Whether its tiles run on Ray.
+    """
+
+    name: str
+    output_kind: str
+    spec: type[Message]
+    prepare: Callable[[Any, Inputs], JobEstimate]
+    run: str
+    tiled: bool = False
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service, found through the entry point group ``cryolattice.services``.
+
+    Attributes
+    ----------
+    name : str
+        `modeler`, `simulator` or `analyzer`.
+    port : int
+        Where it listens when it is served alone.
+    full_name : str
+        Name of its gRPC service.
+    kinds : tuple of JobKind
+        The jobs it runs.
+    add_servicer : callable
+        Adds its servicer to a server.
+    readers : mapping
+        By file role: ``module:function`` that reads and checks an uploaded file and writes its
+        arrays: ``read(header, data, output)``.
+    """
+
+    name: str
+    port: int
+    full_name: str
+    kinds: tuple[JobKind, ...]
+    add_servicer: Callable[[grpc.aio.Server, Backend], None]
+    readers: Mapping[int, str] = field(default_factory=dict)
+
+
+@cache
+def installed_services() -> Mapping[str, Service]:
+    """Return the installed services by name."""
+    found = entry_points(group="cryolattice.services")
+    return {point.name: point.load() for point in sorted(found, key=lambda point: point.name)}
+
+
+def find_kind(name: str, services: Iterable[Service]) -> tuple[Service, JobKind]:
+    """Return the service that runs jobs of this kind, and the kind.
+
+    Raises
+    ------
+    PreconditionError
+        None of the services runs them.
+    """
+    for service in services:
+        for kind in service.kinds:
+            if kind.name == name:
+                return service, kind
+    raise PreconditionError(f"no service here runs {name} jobs: ask the service that does")
+
+
+# what a job without tiles is called with
+RunFunction = Callable[["JobContext", Any], None]

@@ -1,0 +1,141 @@
+"""The tiles of one job on Ray: a bounded number in flight, each leaving its own receipt."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import Message
+
+from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.jobs.context import JobContext
+from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
+from cryolattice.settings import Settings
+from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.writer import DatasetWriter
+from cryolattice_api.common.v1 import job_pb2
+
+if TYPE_CHECKING:
+    import ray
+
+_WAIT_SECONDS = 0.5
+# each worker computes on one core: libraries that start threads of their own only get in the way
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@lru_cache(maxsize=2)
+def _load(kind_name: str, spec_bytes: bytes, store_url: str) -> TiledJob:
+    from cryolattice.jobs.runner import load_function  # noqa: PLC0415 - the runner imports this
+
+    _, kind = find_kind(kind_name, installed_services().values())
+    spec = kind.spec()
+    spec.ParseFromString(spec_bytes)
+    tiled: TiledJob = load_function(kind.run)(spec, Inputs(ObjectRoot(store_url)))
+    return tiled
+
+
+def _compute_tile(
+    kind_name: str,
+    spec_bytes: bytes,
+    store_url: str,
+    dataset: tuple[str, str, int],
+    tile: int,
+) -> CryolatticeError | None:
+    """Compute and store one tile on a worker. A user's mistake comes back as a value."""
+    try:
+        tiled = _load(kind_name, spec_bytes, store_url)
+        start, stop = tiled.tiles[tile]
+        writer = DatasetWriter(ObjectRoot(store_url), *dataset)
+        for name, values in tiled.compute(start, stop).items():
+            writer.write(name, values, start)
+        writer.write_receipt(tile)
+    except CryolatticeError as error:
+        return error
+    return None
+
+
+def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Settings) -> int:
+    """Compute every tile that has no receipt, then finish the dataset; return the tile count.
+
+    Raises
+    ------
+    JobCancelledError
+        Somebody asked the job to stop.
+    CryolatticeError
+        A tile failed.
+    """
+    spec_bytes = spec.SerializeToString(deterministic=True)
+    tiled = _load(kind.name, spec_bytes, settings.store_url)
+    output = context.output
+    output.create_arrays({}, tiled.arrays)
+    total = len(tiled.tiles)
+    todo = [tile for tile in range(total) if output.receipt(tile) is None]
+    reused = total - len(todo)
+    context.progress(
+        reused, total, "starting Ray", reused=reused, state=job_pb2.JOB_STATE_WAITING_FOR_RESOURCES
+    )
+    if todo:
+        dataset = (output.kind, output.id, output.attempt)
+        _run_on_ray(context, (kind.name, spec_bytes, settings.store_url, dataset), todo, total)
+    context.progress(
+        total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
+    )
+    tiled.finish(output)
+    return total
+
+
+def _run_on_ray(
+    context: JobContext, arguments: tuple[Any, ...], todo: list[int], total: int
+) -> None:
+    import ray  # noqa: PLC0415 - heavy
+
+    for name in _ONE_THREAD:
+        os.environ[name] = "1"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    started_here = not ray.is_initialized()
+    if started_here:
+        local = "RAY_ADDRESS" not in os.environ
+        ray.init(
+            include_dashboard=False if local else None,
+            num_cpus=len(os.sched_getaffinity(0)) if local else None,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
+    try:
+        task: Any = ray.remote(num_cpus=1, max_retries=3)(_compute_tile)
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        capacity = 2 * max(1, int(resources.get("CPU", 1)))
+        reused = total - len(todo)
+        waiting = list(reversed(todo))
+        running: dict[ray.ObjectRef[Any], int] = {}
+        done = 0
+        context.progress(reused, total, "computing", reused=reused)
+        while waiting or running:
+            while waiting and len(running) < capacity:
+                tile = waiting.pop()
+                running[task.remote(*arguments, tile)] = tile
+            finished, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
+            context.check_cancelled()
+            if not finished:
+                continue
+            for reference in finished:
+                del running[reference]
+                failure = _outcome(ray, reference)
+                if failure is not None:
+                    raise failure
+                done += 1
+            context.progress(reused + done, total, "computing", reused=reused)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _outcome(ray_module: Any, reference: Any) -> CryolatticeError | None:
+    try:
+        failure: CryolatticeError | None = ray_module.get(reference)
+    except ray_module.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        return InternalError(f"a tile failed on its worker: {type(cause).__name__}: {cause}")
+    return failure

@@ -1,0 +1,190 @@
+"""Where a server's jobs run: warm workers, or a child process for those with tiles."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+from google.rpc import status_pb2
+
+from cryolattice.error_status import from_status, to_status
+from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.jobs.kinds import find_kind, installed_services
+from cryolattice.ledger.ledger import TERMINAL, Ledger
+from cryolattice.names import parse_resource
+from cryolattice.settings import Settings
+from cryolattice_api.common.v1 import job_pb2
+
+log = structlog.get_logger()
+
+_WORKERS = 2
+_DRIVERS = 1
+_DRAIN_SECONDS = 8.0
+_LINE_LIMIT = 1 << 20
+
+
+class Supervisor:
+    """Starts processes for jobs and sees that none is left hanging.
+
+    Parameters
+    ----------
+    settings : Settings
+        Given on to the processes.
+    ledger : Ledger
+        Where a job is marked as failed when its process died.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._idle: list[Process] = []
+        self._workers = asyncio.Semaphore(_WORKERS)
+        self._drivers = asyncio.Semaphore(_DRIVERS)
+        self._processes: set[Process] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def dispatch(self, name: str, kind_name: str) -> None:
+        """Run a queued job as soon as there is room."""
+        task = asyncio.create_task(self._run(name, kind_name))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def ingest(self, header: bytes, path: Path) -> tuple[str, str]:
+        """Read an uploaded file in a worker; return kind and id of the committed dataset.
+
+        Raises
+        ------
+        CryolatticeError
+            What the reader found wrong.
+        """
+        request = {"header": base64.b64encode(header).decode(), "path": str(path)}
+        async with self._workers:
+            answer = await self._ask_worker(request)
+        return answer["kind"], answer["id"]
+
+    async def close(self) -> None:
+        """End every process: a driver gets time to say so in the ledger."""
+        self._closing = True
+        for process in list(self._processes):
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        if self._processes:
+            waits = [asyncio.create_task(process.wait()) for process in list(self._processes)]
+            _, late = await asyncio.wait(waits, timeout=_DRAIN_SECONDS)
+            for process in list(self._processes):
+                if late and process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, name: str, kind_name: str) -> None:
+        service, kind = find_kind(kind_name, installed_services().values())
+        try:
+            if kind.tiled:
+                async with self._drivers:
+                    await self._drive(service.name, name)
+            else:
+                async with self._workers:
+                    if await self._still_queued(name):
+                        await self._ask_worker({"job": name})
+        except CryolatticeError as error:
+            await asyncio.to_thread(self._fail, name, error)
+
+    async def _still_queued(self, name: str) -> bool:
+        record = await asyncio.to_thread(self._ledger.get, name)
+        return record.job.state == job_pb2.JOB_STATE_QUEUED
+
+    async def _drive(self, service: str, name: str) -> None:
+        if not await self._still_queued(name):
+            return
+        with self._log_file(name) as log_file:
+            process = await self._start(
+                ["-m", f"cryolattice_{service}", "run", name], stdin=DEVNULL, stdout=log_file
+            )
+            code = await process.wait()
+            self._processes.discard(process)
+        record = await asyncio.to_thread(self._ledger.get, name)
+        if record.job.state not in TERMINAL and not self._closing:
+            raise InternalError(
+                f"the driver of the job ended with code {code} before the job did: "
+                f"resume the job, or see {log_file.name}"
+            )
+
+    async def _ask_worker(self, request: dict[str, Any]) -> dict[str, Any]:
+        process = self._idle.pop() if self._idle else await self._start_worker()
+        assert process.stdin is not None  # noqa: S101 - both were asked for as pipes
+        assert process.stdout is not None  # noqa: S101
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+        except (BrokenPipeError, ConnectionResetError):
+            line = b""
+        if not line:
+            code = await process.wait()
+            self._processes.discard(process)
+            if "job" in request:
+                record = await asyncio.to_thread(self._ledger.get, request["job"])
+                if record.job.state in TERMINAL:
+                    return {}
+            raise InternalError(f"the worker process ended with code {code}: try again")
+        self._idle.append(process)
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise from_status(status_pb2.Status.FromString(base64.b64decode(answer["error"])))
+        return answer
+
+    async def _start_worker(self) -> Process:
+        with self._log_file("projects/all/jobs/workers") as log_file:
+            return await self._start(
+                ["-m", "cryolattice.jobs.worker"], stdin=PIPE, stdout=PIPE, stderr=log_file
+            )
+
+    async def _start(self, arguments: list[str], **streams: Any) -> Process:
+        environment = {
+            **os.environ,
+            **self._settings.environment(),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+        }
+        streams.setdefault("stderr", streams["stdout"])
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env=environment,
+            start_new_session=True,
+            limit=_LINE_LIMIT,
+            **streams,
+        )
+        self._processes.add(process)
+        return process
+
+    def _log_file(self, name: str) -> IO[bytes]:
+        _, identifier = parse_resource(name, "jobs")
+        folder = self._settings.home / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / f"{identifier}.log").open("ab")
+
+    def _fail(self, name: str, error: CryolatticeError) -> None:
+        def change(job: job_pb2.Job) -> None:
+            cancelling = job.state == job_pb2.JOB_STATE_CANCELLING
+            job.state = job_pb2.JOB_STATE_CANCELLED if cancelling else job_pb2.JOB_STATE_FAILED
+            job.state_message = "cancelled" if cancelling else error.message
+            if not cancelling:
+                job.error.CopyFrom(to_status(error))
+
+        if self._ledger.get(name).job.state not in TERMINAL:
+            self._ledger.update(name, change)

@@ -1,0 +1,96 @@
+"""A warm worker process: takes requests from standard input, one line of JSON each, and answers.
+
+It keeps the imported libraries between jobs, holds no state of its own, and may be killed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+from cryolattice.canonical import dataset_id
+from cryolattice.error_status import to_status
+from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.jobs.kinds import installed_services
+from cryolattice.jobs.runner import load_function, run_job
+from cryolattice.logs import configure_logs
+from cryolattice.settings import Settings
+from cryolattice.store.objects import ObjectRoot, sha256
+from cryolattice.store.reader import DatasetReader
+from cryolattice.store.writer import DatasetWriter
+from cryolattice_api.common.v1.dataset_service_pb2 import FileRole, UploadHeader
+
+_PLAIN = {FileRole.FILE_ROLE_UNSPECIFIED, FileRole.FILE_ROLE_PLAIN}
+_KINDS = {
+    FileRole.FILE_ROLE_MICROGRAPH: "micrograph",
+    FileRole.FILE_ROLE_DIFFRACTION_SERIES: "diffraction_series",
+}
+
+
+def ingest(header: UploadHeader, data: bytes, root: ObjectRoot) -> DatasetReader:
+    """Commit an uploaded file as a dataset: read and checked by its role, or kept as it is.
+
+    Raises
+    ------
+    CryolatticeError
+        The file cannot be read or its calibration is missing; then nothing is kept.
+    """
+    kind = _KINDS.get(header.role, "file")
+    question = UploadHeader()
+    question.CopyFrom(header)
+    question.parent = ""
+    spec = {"header": base64.b64encode(question.SerializeToString(deterministic=True)).decode()}
+    spec_json = json.dumps({**spec, "file_sha256": sha256(data)}, sort_keys=True).encode()
+    output = DatasetWriter(root, kind, dataset_id(kind, spec_json, []))
+    committed = output.committed()
+    if committed is not None:
+        return committed
+    if header.role in _PLAIN:
+        output.add_file(header.file_name, data)
+    else:
+        readers = {
+            role: path
+            for service in installed_services().values()
+            for role, path in service.readers.items()
+        }
+        load_function(readers[header.role])(header, data, output)
+    return output.commit(spec_json=spec_json, inputs={})
+
+
+def _answer(request: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    try:
+        if "job" in request:
+            run_job(request["job"], settings)
+            return {}
+        header = UploadHeader.FromString(base64.b64decode(request["header"]))
+        reader = ingest(header, Path(request["path"]).read_bytes(), ObjectRoot(settings.store_url))
+        return {"kind": reader.manifest.kind, "id": reader.manifest.id}
+    except CryolatticeError as error:
+        failure = error
+    except Exception as error:
+        failure = InternalError(f"{type(error).__name__}: {error}")
+    return {"error": base64.b64encode(to_status(failure).SerializeToString()).decode()}
+
+
+def serve(requests: TextIO, answers: TextIO, settings: Settings) -> None:
+    """Answer requests until the other side closes."""
+    for line in requests:
+        answers.write(json.dumps(_answer(json.loads(line), settings)) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Run a worker on standard input and output."""
+    # what libraries print must not get between the answers
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    configure_logs()
+    serve(sys.stdin, answers, Settings())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The gRPC server: shared servicers, errors as statuses, health and reflection."""

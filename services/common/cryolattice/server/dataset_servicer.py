@@ -1,0 +1,165 @@
+"""``DatasetService``: translates between messages and the store."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import rfc8785
+
+from cryolattice.errors import DatasetNotFoundError, InvalidInputError
+from cryolattice.jobs.runner import dataset_ref
+from cryolattice.names import parse_project, parse_resource
+from cryolattice.server.backend import Backend
+from cryolattice.store.manifest import MANIFEST_KEY
+from cryolattice.store.reader import DatasetReader
+from cryolattice_api.common.v1 import (
+    dataset_pb2,
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+)
+
+_PART_BYTES = 1 << 20
+
+
+class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
+    """Serves the committed datasets of the store."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def _open(self, name: str) -> tuple[str, DatasetReader]:
+        project, identifier = parse_resource(name, "datasets")
+        kind = self._backend.ledger.dataset_kind(project, identifier)
+        if kind is None:
+            raise DatasetNotFoundError(
+                f"no dataset {name}: 'cryolattice datasets list' shows those there are",
+                field="name",
+            )
+        return project, DatasetReader.open(self._backend.root, kind, identifier)
+
+    def _message(self, project: str, reader: DatasetReader) -> dataset_pb2.Dataset:
+        ref = dataset_ref(self._backend.root, project, reader)
+        manifest = reader.manifest
+        message = dataset_pb2.Dataset(
+            name=ref.name,
+            kind=ref.kind,
+            uri=ref.uri,
+            manifest_sha256=ref.manifest_sha256,
+            job=manifest.job,
+            object_count=len(manifest.objects),
+            size_bytes=manifest.size_bytes,
+            input_ids=sorted(manifest.inputs),
+            spec_json=rfc8785.dumps(manifest.spec).decode(),
+        )
+        message.create_time.FromDatetime(datetime.fromisoformat(manifest.create_time))
+        return message
+
+    def _named(self, name: str) -> dataset_pb2.Dataset:
+        return self._message(*self._open(name))
+
+    async def GetDataset(
+        self,
+        request: dataset_service_pb2.GetDatasetRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> dataset_service_pb2.GetDatasetResponse:
+        dataset = await asyncio.to_thread(self._named, request.name)
+        return dataset_service_pb2.GetDatasetResponse(dataset=dataset)
+
+    async def ListDatasets(
+        self,
+        request: dataset_service_pb2.ListDatasetsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> dataset_service_pb2.ListDatasetsResponse:
+        project = parse_project(request.parent)
+
+        def page() -> tuple[list[dataset_pb2.Dataset], str]:
+            found, token = self._backend.ledger.list_datasets(
+                project, request.kind, request.page_size, request.page_token
+            )
+            readers = [DatasetReader.open(self._backend.root, *dataset) for dataset in found]
+            return [self._message(project, reader) for reader in readers], token
+
+        datasets, token = await asyncio.to_thread(page)
+        return dataset_service_pb2.ListDatasetsResponse(datasets=datasets, next_page_token=token)
+
+    async def VerifyDataset(
+        self,
+        request: dataset_service_pb2.VerifyDatasetRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> dataset_service_pb2.VerifyDatasetResponse:
+        _, reader = await asyncio.to_thread(self._open, request.name)
+        problems = await asyncio.to_thread(reader.problems)
+        return dataset_service_pb2.VerifyDatasetResponse(
+            object_count=len(reader.keys),
+            problems=[
+                dataset_service_pb2.ObjectProblem(key=key, problem=problem)
+                for key, problem in problems
+            ],
+        )
+
+    async def ReadObject(
+        self,
+        request: dataset_service_pb2.ReadObjectRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[dataset_service_pb2.ReadObjectResponse]:
+        _, reader = await asyncio.to_thread(self._open, request.name)
+        if request.key == MANIFEST_KEY:
+            data = reader.manifest_bytes
+        else:
+            data = await asyncio.to_thread(reader.read, request.key)
+        for start in range(0, max(len(data), 1), _PART_BYTES):
+            yield dataset_service_pb2.ReadObjectResponse(data=data[start : start + _PART_BYTES])
+
+    async def UploadFile(
+        self,
+        request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> dataset_service_pb2.UploadFileResponse:
+        header: dataset_service_pb2.UploadHeader | None = None
+        with tempfile.NamedTemporaryFile(prefix="cryolattice-upload-") as received:
+            async for part in request_iterator:
+                if part.WhichOneof("part") == "header" and header is None:
+                    header = part.header
+                elif part.WhichOneof("part") == "data" and header is not None:
+                    await asyncio.to_thread(received.write, part.data)
+                else:
+                    raise InvalidInputError(
+                        "an upload is one header, then data: send them in this order",
+                        field="header",
+                    )
+            if header is None:
+                raise InvalidInputError("the upload is empty: send a header first", field="header")
+            project = self._check(header)
+            received.flush()
+            kind, identifier = await self._backend.supervisor.ingest(
+                header.SerializeToString(), Path(received.name)
+            )
+        await asyncio.to_thread(self._backend.ledger.register_dataset, project, kind, identifier)
+        reader = DatasetReader.open(self._backend.root, kind, identifier)
+        return dataset_service_pb2.UploadFileResponse(dataset=self._message(project, reader))
+
+    def _check(self, header: dataset_service_pb2.UploadHeader) -> str:
+        project = parse_project(header.parent)
+        name = header.file_name
+        if not name or Path(name).name != name:
+            raise InvalidInputError(
+                f"file_name is {name!r}: give a plain name without folders", field="file_name"
+            )
+        plain = header.role in {
+            dataset_service_pb2.FILE_ROLE_UNSPECIFIED,
+            dataset_service_pb2.FILE_ROLE_PLAIN,
+        }
+        known = {role for service in self._backend.services for role in service.readers}
+        if not plain and header.role not in known:
+            raise InvalidInputError(
+                f"role is {header.role}: this server does not read such files; send them to the "
+                "analyzer",
+                field="role",
+            )
+        return project

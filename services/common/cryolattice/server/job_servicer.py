@@ -1,0 +1,88 @@
+"""``JobService``: translates between messages and the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from cryolattice.jobs.kinds import find_kind
+from cryolattice.ledger.ledger import TERMINAL, JobRecord
+from cryolattice.names import parse_project
+from cryolattice.server.backend import Backend
+from cryolattice_api.common.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
+
+_POLL_SECONDS = 0.15
+
+
+def _shown(record: JobRecord) -> job_pb2.Job:
+    if record.abandoned:
+        record.job.state_message = "its worker is gone: resume or cancel it"
+    return record.job
+
+
+class JobServicer(job_service_pb2_grpc.JobServiceServicer):
+    """Serves the jobs of the ledger."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._ledger = backend.ledger
+
+    async def GetJob(
+        self, request: job_service_pb2.GetJobRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> job_service_pb2.GetJobResponse:
+        record = await asyncio.to_thread(self._ledger.get, request.name)
+        return job_service_pb2.GetJobResponse(job=_shown(record))
+
+    async def ListJobs(
+        self, request: job_service_pb2.ListJobsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> job_service_pb2.ListJobsResponse:
+        project = parse_project(request.parent)
+        records, token = await asyncio.to_thread(
+            self._ledger.list_jobs, project, request.page_size, request.page_token
+        )
+        return job_service_pb2.ListJobsResponse(
+            jobs=[_shown(record) for record in records], next_page_token=token
+        )
+
+    async def CancelJob(
+        self, request: job_service_pb2.CancelJobRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> job_service_pb2.CancelJobResponse:
+        job = await asyncio.to_thread(self._ledger.cancel, request.name)
+        return job_service_pb2.CancelJobResponse(job=job)
+
+    async def ResumeJob(
+        self, request: job_service_pb2.ResumeJobRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> job_service_pb2.ResumeJobResponse:
+        record = await asyncio.to_thread(self._ledger.get, request.name)
+        find_kind(record.job.kind, self._backend.services)
+        record = await asyncio.to_thread(self._ledger.requeue, request.name)
+        self._backend.supervisor.dispatch(request.name, record.job.kind)
+        return job_service_pb2.ResumeJobResponse(job=record.job)
+
+    async def DeleteJob(
+        self, request: job_service_pb2.DeleteJobRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> job_service_pb2.DeleteJobResponse:
+        await asyncio.to_thread(self._ledger.delete, request.name)
+        return job_service_pb2.DeleteJobResponse()
+
+    async def WatchJob(
+        self, request: job_service_pb2.WatchJobRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[job_service_pb2.WatchJobResponse]:
+        after = request.after_event_id
+        # a watcher that begins needs the present state, not the history
+        skip_history = after == 0
+        while True:
+            events = await asyncio.to_thread(self._ledger.events, request.name, after)
+            for event_id, job in events[-1:] if skip_history else events:
+                yield job_service_pb2.WatchJobResponse(event_id=event_id, job=job)
+            if events:
+                after = events[-1][0]
+                skip_history = False
+                if events[-1][1].state in TERMINAL:
+                    return
+            elif (await asyncio.to_thread(self._ledger.get, request.name)).job.state in TERMINAL:
+                return
+            await asyncio.sleep(_POLL_SECONDS)

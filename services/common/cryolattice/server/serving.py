@@ -1,0 +1,121 @@
+"""Making and running a server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from cryolattice.errors import InvalidInputError, PreconditionError
+from cryolattice.jobs.kinds import Service, installed_services
+from cryolattice.jobs.supervisor import Supervisor
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.server.backend import Backend
+from cryolattice.server.dataset_servicer import DatasetServicer
+from cryolattice.server.error_interceptor import ErrorInterceptor
+from cryolattice.server.job_servicer import JobServicer
+from cryolattice.settings import Settings
+from cryolattice.store.objects import ObjectRoot
+from cryolattice_api.common.v1 import (
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    job_service_pb2,
+    job_service_pb2_grpc,
+)
+
+log = structlog.get_logger()
+
+ALL_PORT = 50051
+_GRACE_SECONDS = 5.0
+_SHARED = (
+    job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
+    dataset_service_pb2.DESCRIPTOR.services_by_name["DatasetService"].full_name,
+)
+
+
+def choose_services(names: Sequence[str]) -> tuple[Service, ...]:
+    """Return the installed services of these names, all of them for ``["all"]``.
+
+    Raises
+    ------
+    InvalidInputError
+        A service is not known or not installed.
+    """
+    installed = installed_services()
+    if list(names) == ["all"]:
+        return tuple(installed.values())
+    missing = [name for name in names if name not in installed]
+    if missing:
+        raise InvalidInputError(
+            f"service {missing[0]!r} is not installed here: choose from "
+            f"{', '.join([*installed, 'all'])}",
+            field="service",
+        )
+    return tuple(installed[name] for name in names)
+
+
+@asynccontextmanager
+async def running_server(
+    settings: Settings, services: Sequence[Service], address: str
+) -> AsyncIterator[int]:
+    """Serve while the context lasts; yields the port.
+
+    Raises
+    ------
+    PreconditionError
+        The address is taken.
+    """
+    ledger = Ledger(settings.ledger_url)
+    supervisor = Supervisor(settings, ledger)
+    backend = Backend(settings, ObjectRoot(settings.store_url), ledger, supervisor, tuple(services))
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=[("grpc.so_reuseport", 0)])
+    job_service_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(backend), server)
+    dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(backend), server)
+    for service in services:
+        service.add_servicer(server, backend)
+    checks = health.aio.HealthServicer()  # type: ignore[attr-defined]
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    names = (*_SHARED, *(service.full_name for service in services))
+    reflection.enable_server_reflection(
+        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise PreconditionError(
+            f"cannot listen on {address}: it is taken or not allowed; choose another with --port",
+            field="port",
+        ) from error
+    for name in ("", *names):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    await server.start()
+    try:
+        yield port
+    finally:
+        await checks.enter_graceful_shutdown()
+        await supervisor.close()
+        await server.stop(_GRACE_SECONDS)
+        ledger.close()
+
+
+async def serve_until_signal(settings: Settings, services: Sequence[Service], address: str) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running_server(settings, services, address):
+        log.info(
+            "serving",
+            address=address,
+            services=[service.name for service in services],
+            store=settings.store_url,
+        )
+        await stop.wait()
+        log.info("stopping")
