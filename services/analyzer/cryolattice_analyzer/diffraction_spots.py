@@ -1,0 +1,346 @@
+"""Find strong spots, the direct beam, a beam stop and the drift in a diffraction series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+SPOT_SNR = 6.0
+_SCALES_PX = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Peaks of one pattern, the most significant first.
+
+    Attributes
+    ----------
+    positions_px : ndarray, shape (n, 2)
+        (y, x), to a fraction of a pixel.
+    snr : ndarray, shape (n,)
+        Height of the matched filter over its local noise.
+    strength : ndarray, shape (n,)
+        Counts above background, about (for weighting only).
+    sigma_px : float
+        Standard deviation of the spots' typical profile.
+    """
+
+    positions_px: NDArray[np.float64]
+    snr: NDArray[np.float64]
+    strength: NDArray[np.float64]
+    sigma_px: float
+
+
+@dataclass(frozen=True)
+class DirectBeam:
+    """The undiffracted beam.
+
+    Attributes
+    ----------
+    position_px : tuple of float
+        (y, x) in the first frame.
+    track_px : ndarray, shape (frames, 2)
+        (y, x) in every frame.
+    radius_px : float
+        Beyond it the beam's own profile has sunk into the diffuse background.
+    """
+
+    position_px: tuple[float, float]
+    track_px: NDArray[np.float64]
+    radius_px: float
+
+
+def filtered_snr(
+    image: NDArray[np.float64], sigma_px: float, mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Filter an image for spots of one size.
+
+    A Gaussian of the spot's size minus the local mean over a ring around it; the noise is the
+    filter's own scatter in the neighbourhood (a median of absolute values), so that gain, film
+    grain and slopes count as noise.
+
+    Parameters
+    ----------
+    image : ndarray, shape (y, x)
+    sigma_px : float
+    mask : ndarray of bool, shape (y, x)
+        True where pixels count.
+
+    Returns
+    -------
+    signal, snr : ndarray, shape (y, x)
+    """
+    weight = mask.astype(np.float64)
+
+    def mean(sigma: float) -> NDArray[np.float64]:
+        norm = ndimage.gaussian_filter(weight, sigma)
+        return np.asarray(
+            ndimage.gaussian_filter(image * weight, sigma) / np.maximum(norm, 1e-3), np.float64
+        )
+
+    core, wide, wider = mean(sigma_px), mean(2.0 * sigma_px), mean(2.6 * sigma_px)
+    ring = (2.6**2 * wider - 2.0**2 * wide) / (2.6**2 - 2.0**2)
+    signal = np.where(mask, core - ring, 0.0)
+    noise = _local_noise(signal, mask, max(int(8 * sigma_px), 12))
+    return signal, signal / noise
+
+
+def _local_noise(
+    signal: NDArray[np.float64], mask: NDArray[np.bool_], block_px: int
+) -> NDArray[np.float64]:
+    """Median absolute value in blocks, interpolated: spots fill a minority of each block."""
+    ny, nx = signal.shape
+    rows, columns = max(ny // block_px, 1), max(nx // block_px, 1)
+    level = np.zeros((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            part = slice(i * ny // rows, (i + 1) * ny // rows), slice(
+                j * nx // columns, (j + 1) * nx // columns
+            )
+            chosen = np.abs(signal[part][mask[part]])
+            level[i, j] = 1.4826 * np.median(chosen) if chosen.size >= 8 else np.nan
+    known = level[np.isfinite(level) & (level > 0)]
+    level = np.where(np.isfinite(level) & (level > 0), level, np.median(known) if known.size else 1)
+    zoomed = ndimage.zoom(level, (ny / rows, nx / columns), order=1, grid_mode=True, mode="nearest")
+    return np.asarray(zoomed[:ny, :nx], np.float64)
+
+
+def find_spots(
+    image: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    excluded: tuple[tuple[float, float], float] | None = None,
+) -> Spots:
+    """Find the spots that stand out from their surroundings by 6 deviations.
+
+    Parameters
+    ----------
+    image : ndarray, shape (y, x)
+    mask : ndarray of bool
+        True where pixels count.
+    excluded : ((y, x), radius_px), optional
+        A disc, such as the direct beam's, in which nothing is looked for.
+
+    Returns
+    -------
+    Spots
+        Of the filter width (1 to 5.6 px) at which the spots are most significant.
+    """
+    allowed = mask.copy()
+    if excluded is not None:
+        (y0, x0), radius = excluded
+        yy, xx = np.ogrid[: image.shape[0], : image.shape[1]]
+        allowed &= (yy - y0) ** 2 + (xx - x0) ** 2 > radius**2
+    best: Spots | None = None
+    best_total = -1.0
+    for sigma in _SCALES_PX:
+        if 20 * sigma > min(image.shape):
+            break
+        found = _peaks_at_scale(image, allowed, sigma)
+        total = float(np.sqrt(np.minimum(found.snr, 50.0)).sum())
+        if total > best_total:
+            best, best_total = found, total
+    assert best is not None
+    return best
+
+
+def _peaks_at_scale(
+    image: NDArray[np.float64], allowed: NDArray[np.bool_], sigma_px: float
+) -> Spots:
+    signal, snr = filtered_snr(image, sigma_px, allowed)
+    # Near a masked edge half a ring is missing and slopes look like spots.
+    inner = ndimage.binary_erosion(
+        allowed, iterations=max(int(np.ceil(1.5 * sigma_px)), 1), border_value=0
+    )
+    size = 2 * int(np.ceil(1.5 * sigma_px)) + 1
+    peak = (snr == ndimage.maximum_filter(snr, size=size)) & (snr > SPOT_SNR) & inner
+    places = np.argwhere(peak)
+    places = places[np.argsort(-snr[peak])][:2000]
+    positions = np.array([_vertex(signal, y, x) for y, x in places]).reshape(-1, 2)
+    strength = signal[places[:, 0], places[:, 1]] * 4 * np.pi * sigma_px**2
+    return Spots(positions, snr[places[:, 0], places[:, 1]], strength, sigma_px)
+
+
+def _vertex(values: NDArray[np.float64], y: int, x: int) -> tuple[float, float]:
+    """Peak of a parabola through three samples along each axis."""
+
+    def shift(before: float, at: float, after: float) -> float:
+        bend = before - 2 * at + after
+        return float(np.clip((before - after) / (2 * bend), -0.7, 0.7)) if bend < 0 else 0.0
+
+    ny, nx = values.shape
+    if not (0 < y < ny - 1 and 0 < x < nx - 1):
+        return float(y), float(x)
+    return (
+        y + shift(values[y - 1, x], values[y, x], values[y + 1, x]),
+        x + shift(values[y, x - 1], values[y, x], values[y, x + 1]),
+    )
+
+
+def find_beam_stop(total: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return a mask, True where the detector sees the pattern and False in a shadow.
+
+    Shadow is a connected area, at least 60 px large, of less than 0.4 times the mean of the
+    rest at the same distance from the pattern's centre of brightness.
+
+    Parameters
+    ----------
+    total : ndarray, shape (y, x)
+        Sum of the frames.
+    """
+    smooth = ndimage.gaussian_filter(ndimage.median_filter(total, size=5), 1.5)
+    floor = np.percentile(smooth, 1.0)
+    lifted = ndimage.gaussian_filter(np.clip(smooth - floor, 0, np.percentile(smooth, 99.0)), 6)
+    yy, xx = np.indices(total.shape)
+    bright = lifted > np.percentile(lifted, 90.0)
+    cy, cx = yy[bright].mean(), xx[bright].mean()
+    ring = (np.hypot(yy - cy, xx - cx) / 4.0).astype(int)
+    level = np.array(ndimage.median(smooth, ring, index=np.arange(ring.max() + 1)))
+    # The ring's upper half, not its median: a broad shadow may fill half of the inner rings.
+    level = np.maximum(
+        level, np.array([np.percentile(smooth[ring == k], 70.0) for k in range(ring.max() + 1)])
+    )
+    dark = smooth < 0.4 * level[ring]
+    # Poisson: with few counts a dark pixel may be chance, so the gap must be 5 deviations.
+    dark &= level[ring] - smooth > 5.0 * np.sqrt(np.maximum(level[ring], 0.0) / 28.0)
+    labels, count = ndimage.label(dark)
+    if count == 0:
+        return np.ones(total.shape, dtype=bool)
+    sizes = ndimage.sum_labels(dark, labels, index=np.arange(1, count + 1))
+    shadow = np.isin(labels, np.flatnonzero(sizes >= 60) + 1)
+    return ~np.asarray(ndimage.binary_dilation(shadow, iterations=4))
+
+
+def find_direct_beam(frames: NDArray[np.float32]) -> DirectBeam | None:
+    """Find the undiffracted beam and follow it; None if it is blocked.
+
+    The beam is what remains when the reflections have faded: the one peak of the last third of
+    the frames that is three times as high as any other and as bright as in the first frames.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frames, y, x)
+    """
+    count = len(frames)
+    late = ndimage.gaussian_filter(
+        frames[-max(count // 3, 1) :].mean(axis=0, dtype=np.float64), 1.5
+    )
+    late -= np.median(late)
+    y, x = (int(k) for k in np.unravel_index(np.argmax(late), late.shape))
+    yy, xx = np.ogrid[: late.shape[0], : late.shape[1]]
+    distance = np.hypot(yy - y, xx - x)
+    elsewhere = late[distance > 0.06 * min(late.shape)]
+    noise = 1.4826 * np.median(np.abs(late))
+    if late[y, x] < 3.0 * elsewhere.max() or late[y, x] < 20.0 * noise:
+        return None
+    reach = max(int(0.05 * min(late.shape)), 6)
+    start = np.array([y, x], dtype=np.float64)
+    track = np.zeros((count, 2))
+    heights = np.zeros(count)
+    for index in range(count - 1, -1, -1):
+        start, heights[index] = _centroid(frames[index], start, reach)
+        track[index] = start
+    if heights[: max(count // 3, 1)].mean() < 0.5 * heights[-max(count // 3, 1) :].mean():
+        return None
+    radius = _beam_radius(frames, track)
+    return DirectBeam((float(track[0, 0]), float(track[0, 1])), track, radius)
+
+
+def _centroid(
+    frame: NDArray[np.float32], start: NDArray[np.float64], reach: int
+) -> tuple[NDArray[np.float64], float]:
+    """Centroid of what exceeds a fifth of the peak near `start`; a flat top does no harm."""
+    y0 = int(np.clip(round(start[0]), reach, frame.shape[0] - reach - 1))
+    x0 = int(np.clip(round(start[1]), reach, frame.shape[1] - reach - 1))
+    window = frame[y0 - reach : y0 + reach + 1, x0 - reach : x0 + reach + 1].astype(np.float64)
+    smooth = ndimage.gaussian_filter(window, 1.0)
+    height = float(smooth.max() - np.median(window))
+    labels, _ = ndimage.label(smooth - np.median(window) > 0.2 * height)
+    core = labels == labels[np.unravel_index(np.argmax(smooth), smooth.shape)]
+    weight = np.where(core, smooth - np.median(window) - 0.2 * height, 0.0)
+    yy, xx = np.indices(window.shape)
+    total = weight.sum()
+    if total <= 0:
+        return start, 0.0
+    centre = np.array(
+        [y0 - reach + (weight * yy).sum() / total, x0 - reach + (weight * xx).sum() / total]
+    )
+    return centre, height
+
+
+def _beam_radius(frames: NDArray[np.float32], track: NDArray[np.float64]) -> float:
+    """Radius at which the beam's steep profile has met the slow diffuse background."""
+    total = frames.sum(axis=0, dtype=np.float64)
+    cy, cx = track.mean(axis=0)
+    yy, xx = np.ogrid[: total.shape[0], : total.shape[1]]
+    ring = np.hypot(yy - cy, xx - cx).astype(int)
+    edge = max(int(0.15 * min(total.shape)), 8)
+    profile = np.array([np.median(total[ring == k]) for k in range(edge)])
+    base = np.percentile(profile[edge // 3 :], 75.0)
+    drop = profile[:-1] / np.maximum(profile[1:], 1e-9)
+    steep = np.flatnonzero((drop > 1.15) & (profile[:-1] > 1.2 * base))
+    return float(steep[-1] + 3.0) if steep.size else 5.0
+
+
+def register_sum(
+    frames: NDArray[np.float32], shifts_px: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sum frames after taking out each one's shift (y, x), by linear interpolation.
+
+    For finding spots and for display only: intensities are measured on the raw frames.
+    """
+    total = np.zeros(frames.shape[1:])
+    for frame, shift in zip(frames, shifts_px, strict=True):
+        total += ndimage.shift(frame.astype(np.float64), -shift, order=1, mode="nearest")
+    return total
+
+
+def track_by_spots(
+    frames: NDArray[np.float32],
+    positions_px: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    sigma_px: float,
+    mask: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Follow the drift by the reflections, for a series whose direct beam is blocked.
+
+    Each frame is filtered for spots and its signal at the known positions, weighted, is
+    maximised over a shift of at most 3 px from the frame before. When the spots have faded
+    (less than 5 deviations altogether) the last shift is kept: what is left to measure is
+    nothing by then.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frames, y, x)
+    positions_px : ndarray, shape (n, 2)
+        (y, x) in the first frames.
+    weights : ndarray, shape (n,)
+        Expected counts.
+    sigma_px : float
+    mask : ndarray of bool, shape (y, x)
+
+    Returns
+    -------
+    ndarray, shape (frames, 2)
+        Shift (y, x) of each frame in pixels.
+    """
+    offsets = np.arange(-3.0, 3.01, 0.25)
+    dy, dx = np.meshgrid(offsets, offsets, indexing="ij")
+    shifts = np.zeros((len(frames), 2))
+    current = np.zeros(2)
+    for index, frame in enumerate(frames):
+        signal, snr = filtered_snr(frame.astype(np.float64), sigma_px, mask)
+        inside = np.abs(snr) > 0
+        noise = float(np.median(np.abs(signal[inside] / snr[inside]))) if inside.any() else 1.0
+        y = positions_px[:, 0, None] + current[0] + dy.ravel()
+        x = positions_px[:, 1, None] + current[1] + dx.ravel()
+        sampled = ndimage.map_coordinates(signal, [y, x], order=1, mode="constant")
+        score = (weights[:, None] * sampled).sum(axis=0).reshape(dy.shape)
+        peak = tuple(int(k) for k in np.unravel_index(np.argmax(score), score.shape))
+        if score[peak] > 5.0 * noise * float(np.sqrt((weights**2).sum())):
+            y_fine, x_fine = _vertex(score, peak[0], peak[1])
+            current = current + np.array([y_fine, x_fine]) * 0.25 - 3.0
+        shifts[index] = current
+    return shifts
