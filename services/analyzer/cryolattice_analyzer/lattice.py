@@ -223,8 +223,8 @@ def find_lattice(
             False,
             None,
             alarm,
-            f"no lattice stands out: noise alone looks like this in 1 of "
-            f"{10 ** min(-alarm, 9):.3g} images; 1 of {10**-LOG10_FALSE_ALARM_LIMIT:.0e} is required",
+            f"no lattice stands out of the noise: the chance of such a match is 1e{alarm:.1f}, and "
+            f"1e{LOG10_FALSE_ALARM_LIMIT:g} or less is required",
         )
     basis = anchor_basis(spectrum, match.reciprocal, g_max)
     if basis is None:
