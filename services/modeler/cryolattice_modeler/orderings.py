@@ -196,7 +196,7 @@ def sorted_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _description(layout: DisorderedSupercell) -> str:
-    """Say which sites are ordered and with what; no lengths, so a strained crystal keeps its ids."""
+    """Say which sites are ordered and with what (no lengths: strain keeps the ids)."""
     sites = [
         [f"{x:.3f}" for x in layout.parent.sites[index].fractional] for index in layout.parent_sites
     ]

@@ -56,16 +56,8 @@ class ArrangementRanks:
                 if code == 0:
                     continue  # the commonest occupant takes what is left
                 table = [[math.comb(n, k) for k in range(count + 1)] for n in range(free)]
-                self._layers.append(
-                    _Layer(
-                        sublattice.start,
-                        free,
-                        count,
-                        code,
-                        earlier,
-                        np.array(table, dtype=np.int64),
-                    )
-                )
+                binomials = np.array(table, dtype=np.int64)
+                self._layers.append(_Layer(sublattice.start, free, count, code, earlier, binomials))
                 earlier = (*earlier, len(self._layers) - 1)
                 free -= count
         self.total = math.prod(layer.radix for layer in self._layers)

@@ -1,4 +1,4 @@
-"""The disordered sites of a supercell, what must sit on them, and the symmetry that permutes them."""
+"""The disordered sites of a supercell, what must sit on them, and their symmetry."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ def permutation_blocks(layout: DisorderedSupercell) -> Iterator[NDArray[np.int64
     action = site_action(layout.parent, layout.parent_sites)
     sizes = np.asarray(layout.supercell)
     cells = layout.cells
-    for g in np.flatnonzero(compatible(action.rotations, sizes)):
+    for g in np.flatnonzero(compatible(action.rotations, layout.supercell)):
         moved = cells @ action.rotations[g].T
         landed = moved[None, None] + action.offset[g][None, :, None] + cells[:, None, None, :]
         flat = np.ravel_multi_index(tuple(np.moveaxis(landed % sizes, -1, 0)), layout.supercell)

@@ -1,0 +1,357 @@
+"""Atomic models for the simulation: orderings seen along the beam, with their hydrogens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_modeler.clusters import (
+    Cluster,
+    HydrogenMode,
+    mean_hydrogens,
+    random_hydrogens,
+    validate_clusters,
+)
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.orderings import Ordering, sorted_rows
+from cryolattice_modeler.supercell import VACANCY, DisorderedSupercell, disordered_supercell
+from cryolattice_modeler.views import View, ZoneAxes, projection_key, view_key, views
+
+DISORDERED = "disordered"
+"""Ordering id of the parent with its mean occupancies."""
+
+_DISORDERED_CODE = 255  # no element has it
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One structure, seen along one axis.
+
+    Attributes
+    ----------
+    model_id : str
+        The ordering's id and the axis along the beam, such as ``o-0123456789-c``.
+    ordering_id : str
+        `DISORDERED` for the parent with its mean occupancies.
+    multiplicity : int
+        Orderings in the class; 1 for the disordered crystal.
+    zone_axis : tuple of int
+        Beam direction in the supercell's own axes.
+    view_supercell : tuple of int
+        Parent cells along the view's axes; the third is along the beam.
+    cell_angstrom : (3, 3) array
+        Rows; a along x, b in the xy plane, c (the beam) along z.
+    numbers : (n,) int array
+        Atomic numbers.
+    positions_angstrom : (n, 3) array
+        Inside the cell.
+    occupancies : (n,) array
+        Weights in (0, 1]: of partially occupied sites, and of an orientational mean.
+    vacant_sites : (k, 3) array
+        Empty sites in units of the parent's axes, in the setting of the view (third axis along
+        the beam, origin on the parent's origin), 0 <= x < m; sorted.
+    space_group : str
+        Of the ordered sites; clusters do not count.
+    projection_key : str
+        Equal for models whose projected columns are the same up to in-plane symmetry.
+    stands_for : tuple of (str, tuple of int)
+        Ordering ids and zone axes of further views that are this same crystal seen from the beam.
+    """
+
+    model_id: str
+    ordering_id: str
+    multiplicity: int
+    zone_axis: tuple[int, int, int]
+    view_supercell: tuple[int, int, int]
+    cell_angstrom: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    positions_angstrom: NDArray[np.float64]
+    occupancies: NDArray[np.float64]
+    vacant_sites: NDArray[np.float64]
+    space_group: str
+    projection_key: str
+    stands_for: tuple[tuple[str, tuple[int, int, int]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewedOrdering:
+    """An ordering (None: the disordered parent) in a view, and what else looks the same."""
+
+    ordering: Ordering | None
+    view: View
+    stands_for: tuple[tuple[str, tuple[int, int, int]], ...]
+
+    @property
+    def ordering_id(self) -> str:
+        """The ordering's id, or `DISORDERED`."""
+        return self.ordering.ordering_id if self.ordering else DISORDERED
+
+
+def build_models(
+    parent: ParentCrystal,
+    supercell: Sequence[int],
+    orderings: Iterable[Ordering],
+    *,
+    zone_axes: ZoneAxes,
+    clusters: Mapping[str, str],
+    hydrogens: HydrogenMode,
+    seed: int,
+    include_disordered: bool,
+) -> list[Model]:
+    """Build every distinct model: orderings, seen along the chosen axes.
+
+    Parameters
+    ----------
+    parent : ParentCrystal
+    supercell : sequence of int
+        Repeats along the parent's axes.
+    orderings : iterable of Ordering
+        Of the same parent and supercell.
+    zone_axes : str
+        ``"c"``: the parent's c axis along the beam (with the axes that are equivalent to it in
+        this supercell); ``"all"``: all three.
+    clusters : mapping of str to str
+        Cluster ion by site label, such as ``{"B1": "BH4", "N1": "NH2"}``.
+    hydrogens : str
+        ``"mean"`` over all orientations, ``"random"`` for each cluster, or ``"none"``.
+    seed : int
+        Of the random orientations, at least 0. A model's orientations depend on the seed and its
+        id only.
+    include_disordered : bool
+        Add the parent with its mean occupancies, as first model.
+
+    Returns
+    -------
+    list of Model
+        Views that look the same from the beam are built once; `Model.stands_for` names the rest.
+
+    Raises
+    ------
+    InvalidInputError
+        If an option is not as described, or a beam axis is not perpendicular to the plane.
+    """
+    return list(
+        iter_models(
+            parent,
+            distinct_views(
+                disordered_supercell(parent, supercell),
+                orderings,
+                zone_axes=zone_axes,
+                include_disordered=include_disordered,
+            ),
+            clusters=clusters,
+            hydrogens=hydrogens,
+            seed=seed,
+        )
+    )
+
+
+def distinct_views(
+    layout: DisorderedSupercell,
+    orderings: Iterable[Ordering],
+    *,
+    zone_axes: str,
+    include_disordered: bool,
+) -> list[ViewedOrdering]:
+    """List the views that differ when seen from the beam, without building their atoms.
+
+    Parameters
+    ----------
+    layout : DisorderedSupercell
+    orderings : iterable of Ordering
+        Of that layout.
+    zone_axes : str
+        ``"c"`` or ``"all"``.
+    include_disordered : bool
+
+    Returns
+    -------
+    list of ViewedOrdering
+        The disordered crystal first, then the orderings along c, a and b.
+    """
+    ordered = list(orderings)
+    for ordering in ordered:
+        if ordering.layout.supercell != layout.supercell:
+            raise InvalidInputError(
+                f"ordering {ordering.ordering_id} belongs to the supercell "
+                f"{ordering.layout.supercell}, not to {layout.supercell}",
+                field="supercell",
+            )
+    subjects: list[Ordering | None] = [None, *ordered] if include_disordered else [*ordered]
+    found: dict[bytes, list[tuple[Ordering | None, View]]] = {}
+    for view in views(layout, zone_axes):
+        for subject in subjects:
+            key = view_key(view, _codes(subject, layout))
+            found.setdefault(key, []).append((subject, view))
+    distinct = []
+    for (first, view), *others in found.values():
+        same = tuple((o.ordering_id if o else DISORDERED, v.zone_axis) for o, v in others)
+        distinct.append(ViewedOrdering(first, view, same))
+    return distinct
+
+
+def iter_models(
+    parent: ParentCrystal,
+    viewed: Iterable[ViewedOrdering],
+    *,
+    clusters: Mapping[str, str],
+    hydrogens: HydrogenMode,
+    seed: int,
+) -> Iterator[Model]:
+    """Yield the models of given views one at a time; arguments as for `build_models`."""
+    placed = validate_clusters(parent, clusters, hydrogens)
+    if seed < 0:
+        raise InvalidInputError(f"seed is {seed}: give a whole number of at least 0", field="seed")
+    return (_model(parent, item, placed, hydrogens, seed) for item in viewed)
+
+
+def equivalent_projections(models: Sequence[Model]) -> list[list[int]]:
+    """Group models that no picture along the beam can tell apart by its columns.
+
+    Parameters
+    ----------
+    models : sequence of Model
+
+    Returns
+    -------
+    list of list of int
+        Indices of the models with the same occupation of the columns along the beam, up to
+        in-plane symmetry and translation, in order of first appearance.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, model in enumerate(models):
+        groups.setdefault(model.projection_key, []).append(index)
+    return list(groups.values())
+
+
+def _codes(ordering: Ordering | None, layout: DisorderedSupercell) -> NDArray[np.uint8]:
+    if ordering is None:
+        return np.full(layout.site_count, _DISORDERED_CODE, dtype=np.uint8)
+    return np.array([atomic_numbers.get(o, 0) for o in ordering.occupants], dtype=np.uint8)
+
+
+def _site_weights(
+    ordering: Ordering | None, layout: DisorderedSupercell
+) -> dict[str, NDArray[np.float64]]:
+    """Occupation of every disordered site by each element."""
+    symbols = sorted({s for lattice in layout.sublattices for s in lattice.species} - {VACANCY})
+    weights = {symbol: np.zeros(layout.site_count) for symbol in symbols}
+    if ordering is not None:
+        for index, symbol in enumerate(ordering.occupants):
+            if symbol != VACANCY:
+                weights[symbol][index] = 1.0
+        return weights
+    for lattice in layout.sublattices:
+        for symbol, share in zip(lattice.species, lattice.shares, strict=True):
+            if symbol != VACANCY:
+                weights[symbol][lattice.start : lattice.stop] = float(share)
+    return weights
+
+
+def _model(
+    parent: ParentCrystal,
+    item: ViewedOrdering,
+    placed: Mapping[int, Cluster],
+    hydrogens: HydrogenMode,
+    seed: int,
+) -> Model:
+    ordering, view = item.ordering, item.view
+    layout = view.layout
+    model_id = f"{item.ordering_id}-{view.name}"
+    cell = _cell_along_beam(parent, view)
+    atoms = _Atoms()
+    cells = layout.cells.astype(np.float64)
+    entropy = int.from_bytes(hashlib.sha256(model_id.encode()).digest()[:8], "big")
+    rng = np.random.default_rng([seed, entropy])
+    to_angstrom = cell / np.array(view.supercell)[:, None]
+    for index, site in enumerate(parent.sites):
+        if site.is_disordered:
+            continue
+        centres = view.turn(np.array(site.fractional) + cells) @ to_angstrom
+        for symbol, share in site.occupants:
+            atoms.add(symbol, centres, np.full(len(centres), float(share)))
+        if index in placed:
+            _add_hydrogens(atoms, placed[index], centres, hydrogens, rng)
+    weights = _site_weights(ordering, layout)
+    positions = view.turn(layout.fractional) @ to_angstrom
+    for symbol, weight in weights.items():
+        atoms.add(symbol, positions[weight > 0], weight[weight > 0])
+    vacant = ordering.vacant if ordering else np.empty((0, 3))
+    densities = np.array(list(weights.values()))
+    numbers, positions_angstrom, occupancies = atoms.wrapped(cell)
+    return Model(
+        model_id=model_id,
+        ordering_id=item.ordering_id,
+        multiplicity=ordering.multiplicity if ordering else 1,
+        zone_axis=view.zone_axis,
+        view_supercell=view.supercell,
+        cell_angstrom=cell,
+        numbers=numbers,
+        positions_angstrom=positions_angstrom,
+        occupancies=occupancies,
+        vacant_sites=sorted_rows(view.turn(vacant)),
+        space_group=ordering.space_group if ordering else parent.space_group,
+        projection_key=projection_key(view, densities),
+        stands_for=item.stands_for,
+    )
+
+
+def _cell_along_beam(parent: ParentCrystal, view: View) -> NDArray[np.float64]:
+    """Return the view's supercell with a along x, b in the xy plane and c along z."""
+    a, b, c = parent.cell_angstrom[list(view.order)] * np.array(view.supercell)[:, None]
+    length = float(np.linalg.norm(a))
+    along = float(a @ b) / length
+    across = float(np.sqrt(b @ b - along**2))
+    along = 0.0 if abs(along) < 1e-9 * length else along
+    return np.array(
+        [[length, 0.0, 0.0], [along, across, 0.0], [0.0, 0.0, float(np.linalg.norm(c))]]
+    )
+
+
+def _add_hydrogens(
+    atoms: _Atoms,
+    cluster: Cluster,
+    centres: NDArray[np.float64],
+    hydrogens: HydrogenMode,
+    rng: np.random.Generator,
+) -> None:
+    if hydrogens == "mean":
+        offsets, weights = mean_hydrogens(cluster)
+        places = centres[:, None, :] + offsets
+        atoms.add("H", places.reshape(-1, 3), np.tile(weights, len(centres)))
+    else:
+        places = centres[:, None, :] + random_hydrogens(cluster, len(centres), rng)
+        atoms.add("H", places.reshape(-1, 3), np.ones(places.shape[0] * places.shape[1]))
+
+
+class _Atoms:
+    """Collects atoms."""
+
+    def __init__(self) -> None:
+        self._numbers: list[NDArray[np.int64]] = []
+        self._positions: list[NDArray[np.float64]] = []
+        self._weights: list[NDArray[np.float64]] = []
+
+    def add(
+        self, symbol: str, positions: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> None:
+        self._numbers.append(np.full(len(positions), atomic_numbers[symbol], dtype=np.int64))
+        self._positions.append(positions)
+        self._weights.append(weights)
+
+    def wrapped(
+        self, cell: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        fractional = np.concatenate(self._positions) @ np.linalg.inv(cell)
+        fractional -= np.floor(fractional + 1e-9)  # -1e-17 stays at 0
+        return (
+            np.concatenate(self._numbers),
+            np.maximum(fractional, 0.0) @ cell,
+            np.concatenate(self._weights),
+        )
