@@ -131,7 +131,10 @@ def _enumerate(layout: DisorderedSupercell) -> Iterator[Ordering]:
         if not len(here):
             continue
         placement = ranks.place(here)
-        images = [group[:, sites].reshape(len(group) * len(here), -1) for sites in placement]
+        images = [
+            group[:, sites].reshape(len(group) * len(here), -1).astype(np.int64)
+            for sites in placement
+        ]
         image_ranks = ranks.rank(images).reshape(len(group), len(here))
         seen[image_ranks.ravel()] = True
         # Within a batch a class may turn up several times: its first member represents it.

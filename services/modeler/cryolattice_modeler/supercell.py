@@ -320,7 +320,7 @@ def permutation_blocks(layout: DisorderedSupercell) -> Iterator[NDArray[np.int64
         yield sites.reshape(len(cells), -1)
 
 
-def permutation_group(layout: DisorderedSupercell) -> NDArray[np.int64]:
+def permutation_group(layout: DisorderedSupercell) -> NDArray[np.int32]:
     """Return the distinct permutations of the disordered sites, (order, n), sorted.
 
     Parameters
@@ -329,6 +329,7 @@ def permutation_group(layout: DisorderedSupercell) -> NDArray[np.int64]:
 
     Returns
     -------
-    (order, n) int array
+    (order, n) int32 array
     """
-    return np.unique(np.concatenate(list(permutation_blocks(layout))), axis=0)
+    blocks = [block.astype(np.int32) for block in permutation_blocks(layout)]
+    return np.unique(np.concatenate(blocks), axis=0)

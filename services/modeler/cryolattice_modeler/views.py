@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice.errors import InvalidInputError
+from cryolattice.errors import InvalidInputError, LimitExceededError
 from cryolattice_modeler.supercell import (
     DisorderedSupercell,
     SiteAction,
@@ -31,6 +31,7 @@ ZONE_AXES: tuple[str, ...] = get_args(ZoneAxes)
 _CYCLIC = {"c": (0, 1, 2), "a": (1, 2, 0), "b": (2, 0, 1)}
 _PERPENDICULAR_TOLERANCE = 1e-3  # cosine: 0.06 degrees
 _DENSITY_STEPS = 1_000_000
+_MAX_TABLE_ENTRIES = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,8 @@ class Frame:
     name: str
     order: tuple[int, int, int]
     layout: DisorderedSupercell
-    _spatial: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict, repr=False)
-    _planar: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+    _spatial: dict[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict, repr=False)
+    _planar: dict[int, NDArray[np.int32]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +152,11 @@ def _compared_in(frames: list[Frame], own: Frame) -> tuple[Frame, NDArray[np.int
         g = found[0]
         # A cube of the least common multiple repeats the supercell whichever way it is turned.
         edge = int(np.lcm.reduce(sizes))
+        _require_comparable(layout, len(sites) * edge**3)
         cells = np.indices((edge, edge, edge)).reshape(3, -1).T
         source = np.empty((len(sites), edge, edge, edge), dtype=np.int64)
-        for site, (target, offset) in enumerate(
-            zip(action.target[g], action.offset[g], strict=True)
-        ):
-            landed = (cells @ action.rotations[g].T + offset) % edge
+        for site, target in enumerate(action.target[g]):
+            landed = (cells @ action.rotations[g].T + action.offset[g, site]) % edge
             source[target][tuple(landed.T)] = sites[site][tuple((cells % sizes).T)]
         return frame, source.transpose(0, *(1 + axis for axis in frame.order))
     frames.append(own)
@@ -200,9 +200,11 @@ def view_key(view: View, codes: NDArray[np.uint8]) -> bytes:
     q, p = cut.shape[1], cut.shape[3]
     cache = view.frame._spatial
     if (q, p) not in cache:
-        cache[q, p] = _images(_beam_action(view.frame), (q, q, p))
+        action = _beam_action(view.frame)
+        _require_comparable(view.layout, len(action.rotations) * (q * q * p) ** 2 * len(cut))
+        cache[q, p] = _images(action, (q, q, p))
     least: bytes = min(row.tobytes() for row in cut.ravel()[cache[q, p]])
-    return view.frame.name.encode() + bytes([q, p]) + least
+    return f"{view.frame.name} {q} {p} ".encode() + least
 
 
 def projection_key(view: View, densities: NDArray[np.float64]) -> str:
@@ -234,7 +236,7 @@ def projection_key(view: View, densities: NDArray[np.float64]) -> str:
     if q not in cache:
         cache[q] = _plane_images(view.frame, columns, q)
     least = min(row.tobytes() for row in cut.ravel()[cache[q]])
-    text = view.frame.name.encode() + bytes([q]) + values.tobytes() + least
+    text = f"{view.frame.name} {q} ".encode() + values.tobytes() + least
     return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -260,6 +262,16 @@ def _smallest_beam_period[T: np.generic](pattern: NDArray[T]) -> NDArray[T]:
     return pattern
 
 
+def _require_comparable(layout: DisorderedSupercell, entries: int) -> None:
+    if entries > _MAX_TABLE_ENTRIES:
+        m, n, p = layout.supercell
+        raise LimitExceededError(
+            f"views of the supercell {m} {n} {p} repeat together only after too many cells to be "
+            "compared: take sizes of which one is a multiple of the others, such as 2 2 1 or 4 2 1",
+            field="supercell",
+        )
+
+
 def _beam_action(frame: Frame) -> SiteAction:
     """Return the parent's operations that keep the beam's line, in the frame's axes."""
     action = site_action(frame.layout.parent, frame.layout.parent_sites)
@@ -273,7 +285,7 @@ def _beam_action(frame: Frame) -> SiteAction:
     return SiteAction(rotations[keep], action.target[keep], action.offset[keep][..., order])
 
 
-def _images(action: SiteAction, sizes: Sequence[int]) -> NDArray[np.int64]:
+def _images(action: SiteAction, sizes: Sequence[int]) -> NDArray[np.int32]:
     """Return permutations (images, sites x cells) of a periodic pattern, translations included."""
     shape = tuple(sizes)
     cells = np.indices(shape).reshape(len(shape), -1).T
@@ -284,7 +296,9 @@ def _images(action: SiteAction, sizes: Sequence[int]) -> NDArray[np.int64]:
         moved = cells @ rotation.T
         landed = moved[None, None] + offset[None, :, None] + cells[:, None, None, :]
         flat = np.ravel_multi_index(tuple(np.moveaxis(landed % np.array(shape), -1, 0)), shape)
-        blocks.append((target[None, :, None] * len(cells) + flat).reshape(len(cells), -1))
+        blocks.append(
+            (target[None, :, None] * len(cells) + flat).reshape(len(cells), -1).astype(np.int32)
+        )
     return np.unique(np.concatenate(blocks), axis=0)
 
 
@@ -311,7 +325,7 @@ def _columns(
     return np.array(columns), column_of_site
 
 
-def _plane_images(frame: Frame, columns: NDArray[np.float64], q: int) -> NDArray[np.int64]:
+def _plane_images(frame: Frame, columns: NDArray[np.float64], q: int) -> NDArray[np.int32]:
     """Return the in-plane images of columns: the beam-keeping operations, projected."""
     parent, order = frame.layout.parent, list(frame.order)
     rotations = parent.rotations[:, order][:, :, order]
