@@ -143,16 +143,41 @@ Global___CountOrderingsRequest: _TypeAlias = CountOrderingsRequest  # noqa: Y015
 class CountOrderingsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SuggestedClustersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TOTAL_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     SITE_COUNT_FIELD_NUMBER: _builtins.int
     VACANCY_COUNT_FIELD_NUMBER: _builtins.int
+    SUGGESTED_CLUSTERS_FIELD_NUMBER: _builtins.int
     total: _builtins.str
     """Exact integers in decimal: they outgrow 64 bits."""
     classes: _builtins.str
     site_count: _builtins.int
     """Disordered sites in the supercell, and how many of them are vacant."""
     vacancy_count: _builtins.int
+    @_builtins.property
+    def suggested_clusters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Cluster ion by label for bare boron and nitrogen sites: a guess from missing bonds."""
+
     def __init__(
         self,
         *,
@@ -160,10 +185,11 @@ class CountOrderingsResponse(_message.Message):
         classes: _builtins.str = ...,
         site_count: _builtins.int = ...,
         vacancy_count: _builtins.int = ...,
+        suggested_clusters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "site_count", b"site_count", "total", b"total", "vacancy_count", b"vacancy_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "site_count", b"site_count", "suggested_clusters", b"suggested_clusters", "total", b"total", "vacancy_count", b"vacancy_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,6 +201,9 @@ class EnumerateOrderingsRequest(_message.Message):
 
     PARENT_CRYSTAL_FIELD_NUMBER: _builtins.int
     SUPERCELL_FIELD_NUMBER: _builtins.int
+    WITH_CIF_FIELD_NUMBER: _builtins.int
+    with_cif: _builtins.bool
+    """Send each structure as a CIF, too."""
     @_builtins.property
     def parent_crystal(self) -> Global___Crystal: ...
     @_builtins.property
@@ -184,10 +213,11 @@ class EnumerateOrderingsRequest(_message.Message):
         *,
         parent_crystal: Global___Crystal | None = ...,
         supercell: _crystal_pb2.Supercell | None = ...,
+        with_cif: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell", "with_cif", b"with_cif"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,16 +258,19 @@ class EnumerateOrderingsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDERING_FIELD_NUMBER: _builtins.int
+    CIF_FIELD_NUMBER: _builtins.int
+    cif: _builtins.str
     @_builtins.property
     def ordering(self) -> Global___Ordering: ...
     def __init__(
         self,
         *,
         ordering: Global___Ordering | None = ...,
+        cif: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ordering", b"ordering"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ordering", b"ordering"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cif", b"cif", "ordering", b"ordering"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,30 @@
+"""What the analyzer offers."""
+
+from __future__ import annotations
+
+import grpc.aio
+
+from cryolattice.jobs.driver import main as run_driver
+from cryolattice.jobs.kinds import Service
+from cryolattice.server.backend import Backend
+from cryolattice_api.analyzer.v1 import analyzer_pb2, analyzer_pb2_grpc
+from cryolattice_analyzer.jobs import MODELS
+from cryolattice_analyzer.servicer import AnalyzerServicer
+
+
+def _add(server: grpc.aio.Server, backend: Backend) -> None:
+    analyzer_pb2_grpc.add_AnalyzerServiceServicer_to_server(AnalyzerServicer(backend), server)
+
+
+SERVICE = Service(
+    name="analyzer",
+    port=50053,
+    full_name=analyzer_pb2.DESCRIPTOR.services_by_name["AnalyzerService"].full_name,
+    kinds=(MODELS,),
+    add_servicer=_add,
+)
+
+
+def main() -> int:
+    """Entry point of ``cryolattice-analyzer``."""
+    return run_driver(SERVICE.name)

@@ -1,0 +1,8 @@
+"""``cryolattice identify`` and ``cryolattice dose``."""
+
+
+def identify() -> None:
+    """x"""
+
+def dose() -> None:
+    """x"""

@@ -1,0 +1,117 @@
+"""``cryolattice datasets``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cryolattice.cli.session import AsJson, Server, console, message_dict, print_json, session
+from cryolattice.errors import CorruptDataError, InvalidInputError
+
+app = typer.Typer(no_args_is_help=True)
+
+Name = Annotated[
+    str, typer.Argument(metavar="DATASET", help="projects/PROJECT/datasets/ID, or the ID.")
+]
+
+
+def _full(name: str, parent: str) -> str:
+    return name if "/" in name else f"{parent}/datasets/{name}"
+
+
+@app.command("list")
+def list_datasets(
+    kind: Annotated[str, typer.Option(help="Only this kind.")] = "",
+    limit: Annotated[int, typer.Option(help="At most this many.")] = 20,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest datasets."""
+    with session(server, quiet=True) as (lab, _):
+        found = lab.list_datasets(kind, limit)
+    if as_json:
+        print_json({"datasets": [message_dict(dataset) for dataset in found]})
+        return
+    table = Table(box=None, header_style="bold")
+    for heading in ("id", "kind", "objects", "bytes", "created"):
+        table.add_column(heading)
+    for dataset in found:
+        created = dataset.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            dataset.name.rsplit("/", 1)[-1],
+            dataset.kind,
+            str(dataset.object_count),
+            f"{dataset.size_bytes:,}",
+            created,
+        )
+    console.print(table)
+
+
+@app.command()
+def show(name: Name, server: Server = None, as_json: AsJson = False) -> None:
+    """Show what a dataset is, what was asked and what it was made from."""
+    with session(server, quiet=True) as (lab, _):
+        full = _full(name, lab.parent)
+        dataset = lab.get_dataset(full)
+        if as_json:
+            print_json(message_dict(dataset))
+            return
+        arrays = {
+            key.split("/")[1]: "" for key in lab.open(full).keys if key.startswith("data.zarr/")
+        }
+        contents = lab.open(full).to_xarray() if arrays else None
+    for label, value in (
+        ("dataset", dataset.name),
+        ("kind", dataset.kind),
+        ("where", dataset.uri),
+        ("job", dataset.job),
+        ("made from", ", ".join(dataset.input_ids)),
+        ("size", f"{dataset.size_bytes:,} bytes in {dataset.object_count} objects"),
+        ("manifest", dataset.manifest_sha256),
+        ("asked", dataset.spec_json),
+    ):
+        if value:
+            console.print(f"[dim]{label:>10}[/]  {value}", highlight=False, soft_wrap=True)
+    if contents is not None:
+        console.print(contents)
+
+
+@app.command()
+def verify(name: Name, server: Server = None, as_json: AsJson = False) -> None:
+    """Hash every object of a dataset again."""
+    with session(server, quiet=True) as (lab, _):
+        full = _full(name, lab.parent)
+        result = lab.verify_dataset(full)
+    if as_json:
+        print_json(message_dict(result))
+        raise typer.Exit(1 if result.problems else 0)
+    if result.problems:
+        listed = "; ".join(f"{problem.key}: {problem.problem}" for problem in result.problems[:5])
+        raise CorruptDataError(
+            f"{len(result.problems)} of {result.object_count} objects of {full} are damaged "
+            f"({listed}): restore them from a backup, or delete the dataset and run its job again"
+        )
+    console.print(f"{result.object_count} objects, all as committed")
+
+
+@app.command()
+def export(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],
+    server: Server = None,
+) -> None:
+    """Copy a dataset, verified, into a folder."""
+    if out.exists():
+        raise InvalidInputError(f"--out {out} exists: name a new folder", field="out")
+    with session(server, quiet=True) as (lab, _):
+        reader = lab.open(_full(name, lab.parent))
+        contents = {key: reader.read(key) for key in reader.keys}
+        contents["manifest.json"] = reader.manifest_bytes
+    for key, data in contents.items():
+        path = out / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    console.print(f"{len(contents)} objects in {out}")

@@ -1,0 +1,40 @@
+"""``cryolattice serve``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cryolattice.errors import InvalidInputError
+
+
+def serve(
+    services: Annotated[
+        list[str], typer.Argument(metavar="SERVICE...", help="modeler, simulator, analyzer or all.")
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(help="Default: 50051 modeler, 50052 simulator, 50053 analyzer, 50051 all."),
+    ] = None,
+) -> None:
+    """Serve one or more services by gRPC until interrupted."""
+    import asyncio  # noqa: PLC0415
+
+    from cryolattice.logs import configure_logs  # noqa: PLC0415
+    from cryolattice.server.serving import (  # noqa: PLC0415
+        ALL_PORT,
+        choose_services,
+        serve_until_signal,
+    )
+    from cryolattice.settings import Settings  # noqa: PLC0415
+
+    chosen = choose_services(services)
+    number = port if port is not None else (chosen[0].port if len(chosen) == 1 else ALL_PORT)
+    if not 0 <= number <= 65535:
+        raise InvalidInputError(f"--port is {number}: choose 0 to 65535", field="port")
+    configure_logs()
+    asyncio.run(serve_until_signal(Settings(), chosen, f"{host}:{number}"))

@@ -1,0 +1,1 @@
+"""The client: calls a deployment, or a private server in this process."""

@@ -1,0 +1,87 @@
+"""Calling a server: deadlines, retries, and its errors restored as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from grpc_status import rpc_status
+
+from cryolattice.error_status import from_status
+from cryolattice.errors import (
+    CryolatticeError,
+    InternalError,
+    InvalidInputError,
+    ServerUnavailableError,
+)
+
+UNARY_SECONDS = 60.0
+
+_SERVICE_CONFIG = """{"methodConfig": [{
+  "name": [{}],
+  "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "2s",
+                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
+
+
+def open_channel(address: str) -> grpc.Channel:
+    """Return a channel that retries while the server is away for a moment."""
+    return grpc.insecure_channel(
+        address, options=[("grpc.service_config", _SERVICE_CONFIG), ("grpc.enable_http_proxy", 0)]
+    )
+
+
+def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
+    """Return the error that the server raised, or what kept the call from it."""
+    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    details = (error.details() if isinstance(error, grpc.Call) else "") or ""
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return ServerUnavailableError(
+            f"no Cryolattice server answers at {address}: start one with 'cryolattice serve all', "
+            "or leave --server out to work on this machine"
+        )
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ServerUnavailableError(f"the server at {address} did not answer in time")
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        return InvalidInputError(
+            f"the server at {address} does not serve this: {details}. Ask the service that does, "
+            "or one started with 'cryolattice serve all'",
+            field="server",
+        )
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    if status is not None:
+        return from_status(status)
+    return InternalError(f"the call failed with {code.name}: {details}")
+
+
+def call[Response](
+    address: str, method: Callable[..., Response], request: object, timeout: float = UNARY_SECONDS
+) -> Response:
+    """Make a unary call.
+
+    Raises
+    ------
+    CryolatticeError
+        What the server raised.
+    """
+    try:
+        return method(request, timeout=timeout)
+    except grpc.RpcError as error:
+        raise restored(error, address) from None
+
+
+def stream(address: str, method: Callable[..., Any], request: object) -> Iterator[Any]:
+    """Make a call that answers with a stream.
+
+    Raises
+    ------
+    CryolatticeError
+        What the server raised.
+    """
+    responses = method(request)
+    try:
+        yield from responses
+    except grpc.RpcError as error:
+        raise restored(error, address) from None
+    finally:
+        responses.cancel()

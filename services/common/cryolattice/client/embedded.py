@@ -1,0 +1,65 @@
+"""A private server in this process, behind a Unix-domain socket."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from pathlib import Path
+
+from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.settings import Settings
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 20.0
+
+
+class EmbeddedServer:
+    """Serves every installed service to this process alone.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where store and ledger are.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = tempfile.TemporaryDirectory(prefix="cryolattice-")
+        self.address = f"unix:{Path(self._folder.name) / 'server.sock'}"
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="cryolattice-server", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(_START_SECONDS):
+            raise InternalError(f"the embedded server did not start in {_START_SECONDS:.0f} s")
+        if self._failure is not None:
+            self.close()
+            raise self._failure
+
+    def close(self) -> None:
+        """Stop the server and the processes of its jobs."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_STOP_SECONDS)
+        self._folder.cleanup()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except (CryolatticeError, OSError) as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        # the server side is heavier than the rest of the client
+        from cryolattice.server.serving import choose_services, running_server  # noqa: PLC0415
+
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with running_server(self._settings, choose_services(["all"]), self.address):
+            self._ready.set()
+            await self._stop.wait()

@@ -1,0 +1,80 @@
+"""Enumerating orderings, and writing them as CIFs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryolattice.client.lab import Lab
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.steps import read_crystal, supercell_message
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+
+def enumerate_orderings(
+    lab: Lab,
+    parent: Path,
+    supercell: tuple[int, int, int],
+    *,
+    out: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Return every inequivalent ordering of a supercell.
+
+    Parameters
+    ----------
+    lab : Lab
+    parent : Path
+        CIF of the parent crystal.
+    supercell : tuple of int
+        Parent cells along each axis.
+    out : Path, optional
+        A new folder for one CIF each and ``orderings.json``.
+    on_progress : callable, optional
+        Is called with how many of how many are there.
+
+    Returns
+    -------
+    dict
+        ``total``, ``classes`` and ``orderings`` [{id, multiplicity, vacant_sites, space_group}].
+
+    Raises
+    ------
+    CryolatticeError
+        What is wrong with the crystal or the supercell.
+    """
+    if out is not None and out.exists() and any(out.iterdir()):
+        raise InvalidInputError(f"--out {out} is not empty: name a new folder", field="out")
+    crystal = read_crystal(parent)
+    cells = supercell_message(supercell)
+    count = lab.call(
+        lab.modeler.CountOrderings,
+        modeler_pb2.CountOrderingsRequest(parent_crystal=crystal, supercell=cells),
+    )
+    classes = int(count.classes)
+    request = modeler_pb2.EnumerateOrderingsRequest(
+        parent_crystal=crystal, supercell=cells, with_cif=out is not None
+    )
+    orderings, structures = [], {}
+    for response in lab.stream(lab.modeler.EnumerateOrderings, request):
+        ordering = response.ordering
+        orderings.append(
+            {
+                "id": ordering.id,
+                "multiplicity": ordering.multiplicity,
+                "vacant_sites": [[site.x, site.y, site.z] for site in ordering.vacant_sites],
+                "space_group": ordering.space_group,
+            }
+        )
+        structures[ordering.id] = response.cif
+        if on_progress is not None:
+            on_progress(len(orderings), classes)
+    result = {"total": int(count.total), "classes": classes, "orderings": orderings}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for identifier, cif in structures.items():
+            (out / f"{identifier}.cif").write_text(cif, encoding="utf-8")
+        (out / "orderings.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return result

@@ -1,0 +1,77 @@
+"""What the workflows share: who is told of progress, and the parent crystal's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryolattice.errors import InvalidInputError, UnreadableFileError
+from cryolattice_api.common.v1.crystal_pb2 import Supercell
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+if TYPE_CHECKING:
+    from cryolattice_api.common.v1.job_pb2 import Job
+
+# given a label, returns what is to be called with each change of a job
+Follow = Callable[[str], Callable[["Job"], None]]
+
+AUTO_CLUSTERS = "auto"
+
+
+def unseen(_label: str) -> Callable[[Job], None]:
+    """Follow nothing."""
+    return lambda _job: None
+
+
+def read_crystal(path: Path) -> modeler_pb2.Crystal:
+    """Return the CIF at `path`.
+
+    Raises
+    ------
+    UnreadableFileError
+        It cannot be opened or is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(
+            f"{path} is not a text file: give a CIF", field="parent"
+        ) from error
+    except OSError as error:
+        raise UnreadableFileError(
+            f"cannot open {path}: {error.strerror or error}", field="parent"
+        ) from error
+    return modeler_pb2.Crystal(cif=text, file_name=path.name)
+
+
+def supercell_message(supercell: tuple[int, int, int]) -> Supercell:
+    """Return the message of a supercell.
+
+    Raises
+    ------
+    InvalidInputError
+        A factor does not fit into 32 bits.
+    """
+    if max(supercell, key=abs) > 10**6 or min(supercell) < -(10**6):
+        raise InvalidInputError(
+            f"supercell is {' '.join(map(str, supercell))}: give small whole numbers",
+            field="supercell",
+        )
+    a, b, c = supercell
+    return Supercell(a=a, b=b, c=c)
+
+
+def chosen_clusters(
+    clusters: dict[str, str] | str, suggested: dict[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the clusters to place, and a remark where they were guessed."""
+    if isinstance(clusters, dict):
+        return clusters, []
+    if clusters != AUTO_CLUSTERS or not suggested:
+        return {}, []
+    listed = ", ".join(f"{cluster} on {label}" for label, cluster in sorted(suggested.items()))
+    return suggested, [
+        f"the parent's file has no hydrogens near its bare B and N sites: {listed} assumed, "
+        "averaged over all orientations; choose with --cluster LABEL=ION or --cluster none"
+    ]

@@ -1,0 +1,216 @@
+"""The sweep job: every model of a dataset through multislice, tile by tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.metadata import version
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice.errors import InvalidInputError
+from cryolattice.jobs.kinds import Inputs, JobKind
+from cryolattice.store.arrays import ArraySpec
+from cryolattice_api.common.v1.job_pb2 import JobEstimate
+from cryolattice_api.simulator.v1 import simulator_pb2
+from cryolattice_simulator.beams import (
+    Structure,
+    require_energy_kev,
+    require_positive,
+    require_whole_periods,
+)
+
+if TYPE_CHECKING:
+    from cryolattice.store.reader import DatasetReader
+    from cryolattice.store.writer import DatasetWriter
+    from cryolattice_simulator.beams import ExitBeams
+
+# abTEM takes seconds to import: only workers do
+
+K_MAX_PER_ANGSTROM = 1.0
+SLICE_THICKNESS_ANGSTROM = 1.2
+SAMPLING_ANGSTROM = 0.1
+_PARAMETRIZATIONS = ("lobato", "kirkland")
+_PRECISIONS: dict[int, Any] = {
+    simulator_pb2.PRECISION_FLOAT32: "float32",
+    simulator_pb2.PRECISION_FLOAT64: "float64",
+}
+
+# Measured on one core: a slice costs about this much for each point of the grid.
+_SECONDS_PER_POINT = 4e-8
+_TILE_SECONDS = 1.0
+_TILES_AT_LEAST = 8
+
+
+def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
+    """Check a sweep spec and fill in its defaults."""
+    models = inputs.open(spec.models, "models", field="models")
+    spec.engine = spec.engine or simulator_pb2.ENGINE_ABTEM
+    spec.precision = spec.precision or simulator_pb2.PRECISION_FLOAT32
+    spec.k_max_per_angstrom = spec.k_max_per_angstrom or K_MAX_PER_ANGSTROM
+    spec.slice_thickness_angstrom = spec.slice_thickness_angstrom or SLICE_THICKNESS_ANGSTROM
+    spec.sampling_angstrom = spec.sampling_angstrom or SAMPLING_ANGSTROM
+    spec.parametrization = spec.parametrization or _PARAMETRIZATIONS[0]
+    if spec.engine != simulator_pb2.ENGINE_ABTEM:
+        raise InvalidInputError(f"engine {spec.engine} is unknown: choose ABTEM", field="engine")
+    if spec.precision not in _PRECISIONS:
+        raise InvalidInputError(f"precision {spec.precision} is unknown", field="precision")
+    if spec.parametrization not in _PARAMETRIZATIONS:
+        raise InvalidInputError(
+            f"parametrization is {spec.parametrization!r}: choose {' or '.join(_PARAMETRIZATIONS)}",
+            field="parametrization",
+        )
+    spec.engine_revision = version("abtem")
+    require_energy_kev(spec.energy_kev)
+    for field, unit in (
+        ("k_max_per_angstrom", "1/angstrom"),
+        ("slice_thickness_angstrom", "angstrom"),
+        ("sampling_angstrom", "angstrom"),
+    ):
+        require_positive(getattr(spec, field), field=field, unit=unit)
+    structures = _structures(models)
+    for period in {round(float(s.lengths_angstrom[2]), 6) for s in structures}:
+        require_whole_periods(list(spec.thicknesses_angstrom), period)
+    cost = [_seconds(structure, spec) for structure in structures]
+    beams = max(_beam_count(structure, spec.k_max_per_angstrom) for structure in structures)
+    return JobEstimate(
+        tile_count=len(_tiles(cost)),
+        store_bytes=8 * len(structures) * len(spec.thicknesses_angstrom) * beams,
+        core_seconds=sum(cost),
+    )
+
+
+def _structures(models: DatasetReader) -> list[Structure]:
+    cells = models.array("cell")
+    starts = models.array("atom_start")
+    numbers = models.array("number")
+    positions = models.array("position")
+    occupancies = models.array("occupancy")
+    return [
+        Structure(
+            cell_angstrom=cells[i],
+            numbers=numbers[start:stop],
+            positions_angstrom=positions[start:stop],
+            occupancies=occupancies[start:stop],
+        )
+        for i, (start, stop) in enumerate(pairwise(starts))
+    ]
+
+
+def _seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
+    points = np.prod(structure.lengths_angstrom[:2] / spec.sampling_angstrom)
+    slices = max(spec.thicknesses_angstrom) / spec.slice_thickness_angstrom
+    return float(points * slices) * _SECONDS_PER_POINT
+
+
+def _beam_count(structure: Structure, k_max: float) -> int:
+    a, b = structure.lengths_angstrom[:2]
+    h, k = (np.arange(-int(k_max * edge), int(k_max * edge) + 1) / edge for edge in (a, b))
+    return int(np.count_nonzero(np.hypot(h[:, None], k) <= k_max * (1 + 1e-9)))
+
+
+def _tiles(cost: list[float]) -> list[tuple[int, int]]:
+    """Equal tiles of about a second, and at least eight where there are so many models."""
+    mean = sum(cost) / len(cost)
+    length = max(1, min(round(_TILE_SECONDS / mean), math.ceil(len(cost) / _TILES_AT_LEAST)))
+    return [(start, min(start + length, len(cost))) for start in range(0, len(cost), length)]
+
+
+class Sweep:
+    """The tiles of one sweep.
+
+    Models may differ in their cells, so each has its own orders `h` and `k`; where a model has
+    fewer beams than the widest, the rest stays empty and `beam_count` says where it begins.
+    """
+
+    def __init__(self, spec: simulator_pb2.SweepSpec, inputs: Inputs) -> None:
+        self._spec = spec
+        self._structures = _structures(inputs.open(spec.models, "models", field="models"))
+        self._beams = max(_beam_count(s, spec.k_max_per_angstrom) for s in self._structures)
+        self.tiles = _tiles([_seconds(structure, spec) for structure in self._structures])
+
+    @property
+    def arrays(self) -> list[ArraySpec]:
+        """Beams, their orders and their number for each model."""
+        spec = self._spec
+        models, length = len(self._structures), self.tiles[0][1]
+        planes = len(spec.thicknesses_angstrom)
+        facts = {
+            "energy_kev": spec.energy_kev,
+            "k_max_per_angstrom": spec.k_max_per_angstrom,
+            "convention": "psi(r) = sum psi_hk exp(2 pi i (h x/a + k y/b)), entrance psi_00 = 1",
+        }
+        orders = ("model", "beam")
+        return [
+            ArraySpec(
+                "psi",
+                (models, planes, self._beams),
+                ("model", "thickness", "beam"),
+                np.complex128
+                if spec.precision == simulator_pb2.PRECISION_FLOAT64
+                else np.complex64,
+                chunks=(length, planes, self._beams),
+                attributes=facts,
+            ),
+            ArraySpec("h", (models, self._beams), orders, np.int32, chunks=(length, self._beams)),
+            ArraySpec("k", (models, self._beams), orders, np.int32, chunks=(length, self._beams)),
+            ArraySpec("beam_count", (models,), ("model",), np.int32, chunks=(length,)),
+            ArraySpec("gpts", (models, 2), ("model", "xy"), np.int32, chunks=(length, 2)),
+        ]
+
+    def compute(self, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
+        """Simulate the models from start to stop."""
+        specs = {spec.name: spec for spec in self.arrays}
+        parts: dict[str, NDArray[Any]] = {
+            name: np.full(
+                (stop - start, *spec.shape[1:]),
+                np.nan if np.dtype(spec.dtype).kind == "c" else np.iinfo(spec.dtype).min,
+                dtype=spec.dtype,
+            )
+            for name, spec in specs.items()
+        }
+        for row, structure in enumerate(self._structures[start:stop]):
+            beams = self._exit_beams(structure)
+            count = len(beams.h)
+            parts["psi"][row, :, :count] = beams.psi
+            parts["h"][row, :count] = beams.h
+            parts["k"][row, :count] = beams.k
+            parts["beam_count"][row] = count
+            parts["gpts"][row] = beams.gpts
+        return parts
+
+    def _exit_beams(self, structure: Structure) -> ExitBeams:
+        from cryolattice_simulator.multislice import exit_beams  # noqa: PLC0415
+
+        spec = self._spec
+        return exit_beams(
+            structure,
+            energy_kev=spec.energy_kev,
+            thicknesses_angstrom=list(spec.thicknesses_angstrom),
+            k_max_per_angstrom=spec.k_max_per_angstrom,
+            sampling_angstrom=spec.sampling_angstrom,
+            slice_thickness_angstrom=spec.slice_thickness_angstrom,
+            parametrization=spec.parametrization,
+            debye_waller_b_angstrom2=dict(spec.debye_waller_b_angstrom2),
+            precision=_PRECISIONS[spec.precision],
+        )
+
+    def finish(self, output: DatasetWriter) -> None:
+        """Add the coordinates."""
+        thicknesses = np.asarray(self._spec.thicknesses_angstrom)
+        output.add_array("thickness", thicknesses, ("thickness",), "angstrom")
+        output.add_array("model", np.arange(len(self._structures)), ("model",))
+        output.add_array("beam", np.arange(self._beams), ("beam",))
+
+
+SWEEP = JobKind(
+    name="sweep",
+    output_kind="beams",
+    spec=simulator_pb2.SweepSpec,
+    prepare=prepare_sweep,
+    run="cryolattice_simulator.jobs:Sweep",
+    tiled=True,
+)

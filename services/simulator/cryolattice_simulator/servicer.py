@@ -1,0 +1,26 @@
+"""``SimulatorService``: translates between messages and the sweep job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc.aio
+
+from cryolattice.server.backend import Backend
+from cryolattice_api.simulator.v1 import simulator_pb2, simulator_pb2_grpc
+from cryolattice_simulator.jobs import SWEEP
+
+
+class SimulatorServicer(simulator_pb2_grpc.SimulatorServiceServicer):
+    """Serves sweeps."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def CreateSweepJob(
+        self,
+        request: simulator_pb2.CreateSweepJobRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> simulator_pb2.CreateSweepJobResponse:
+        job, estimate = await self._backend.create_job("simulator", SWEEP, request)
+        return simulator_pb2.CreateSweepJobResponse(job=job, estimate=estimate)
