@@ -1,0 +1,234 @@
+"""Images and diffraction patterns from beams."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_simulator.beams import ExitBeams, wavelength_angstrom
+
+MM_TO_ANGSTROM = 1e7
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Objective lens; defocus > 0 is under focus.
+
+    Attributes
+    ----------
+    defocus_u_angstrom, defocus_v_angstrom : float
+        Defocus along the two axes of the astigmatism.
+    angle_deg : float
+        Azimuth of the axis of U, from +x towards +y.
+    cs_mm : float
+        Spherical aberration.
+    focal_spread_angstrom : float
+        Standard deviation of the defocus; abTEM's ``focal_spread`` is sqrt(2) times it.
+    b_factor_angstrom2 : float
+        Envelope exp(-B k^2 / 4) on the wave.
+    """
+
+    defocus_u_angstrom: float
+    defocus_v_angstrom: float
+    angle_deg: float = 0.0
+    cs_mm: float = 2.7
+    focal_spread_angstrom: float = 0.0
+    b_factor_angstrom2: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not math.isfinite(getattr(self, name)):
+                raise InvalidInputError(
+                    f"{name} is {getattr(self, name)}: give a finite number", field=name
+                )
+        for name, unit in (("focal_spread_angstrom", "angstrom"), ("b_factor_angstrom2", "A^2")):
+            if getattr(self, name) < 0:
+                raise InvalidInputError(
+                    f"{name} is {getattr(self, name):g} {unit}: give 0 or more", field=name
+                )
+
+
+@dataclass(frozen=True)
+class DiffractionSpots:
+    """Spots of one exit wave, strongest first.
+
+    Attributes
+    ----------
+    h, k : ndarray of int, shape (n,)
+        Orders on the structure's cell.
+    g_per_angstrom : ndarray, shape (n, 2)
+        Positions (x, y).
+    intensity : ndarray, shape (n,)
+        Share of the incident intensity.
+    """
+
+    h: NDArray[np.int64]
+    k: NDArray[np.int64]
+    g_per_angstrom: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+
+
+def aberration_phase(
+    g_per_angstrom: NDArray[np.float64], lens: Lens, energy_kev: float
+) -> NDArray[np.float64]:
+    """Aberration function chi; the lens multiplies the wave by exp(-i chi).
+
+    chi = -pi lambda g^2 (defocus + A cos 2(phi - phi_A)) + (pi / 2) Cs lambda^3 g^4, with
+    defocus = (U + V) / 2 and A = (U - V) / 2.
+
+    Parameters
+    ----------
+    g_per_angstrom : ndarray, shape (n, 2)
+        Spatial frequencies (x, y).
+    lens : Lens
+        The lens.
+    energy_kev : float
+        Energy of the electrons.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Phase in radians.
+    """
+    wavelength = wavelength_angstrom(energy_kev)
+    gx, gy = g_per_angstrom[:, 0], g_per_angstrom[:, 1]
+    g2 = gx**2 + gy**2
+    mean = (lens.defocus_u_angstrom + lens.defocus_v_angstrom) / 2
+    amplitude = (lens.defocus_u_angstrom - lens.defocus_v_angstrom) / 2
+    azimuth = np.arctan2(gy, gx) - math.radians(lens.angle_deg)
+    chi = -np.pi * wavelength * g2 * (mean + amplitude * np.cos(2 * azimuth))
+    chi += np.pi / 2 * lens.cs_mm * MM_TO_ANGSTROM * wavelength**3 * g2**2
+    return np.asarray(chi, dtype=np.float64)
+
+
+def alias_free_shape(beams: ExitBeams) -> tuple[int, int]:
+    """Smallest fast grid (ny, nx) of one cell that holds every frequency of its image.
+
+    The image of a wave with orders up to h has orders up to 2 h.
+    """
+    nx = int(fft.next_fast_len(4 * int(np.abs(beams.h).max(initial=0)) + 1, real=True))
+    ny = int(fft.next_fast_len(4 * int(np.abs(beams.k).max(initial=0)) + 1, real=True))
+    return ny, nx
+
+
+def image(
+    beams: ExitBeams,
+    thickness_index: int,
+    lens: Lens,
+    *,
+    shape: tuple[int, int] | None = None,
+) -> NDArray[np.float64]:
+    """Image of one cell, in units of the incident intensity.
+
+    The focal spread is averaged over images (Gauss-Hermite), not put into an envelope on the wave:
+    the envelope is wrong for the beats between beams of a thick crystal.
+
+    Parameters
+    ----------
+    beams : ExitBeams
+        Exit waves.
+    thickness_index : int
+        Which thickness.
+    lens : Lens
+        The lens.
+    shape : tuple of int, optional
+        Rows and columns (ny, nx) of one cell. On a grid that is too coarse for the image, the
+        frequencies that it cannot hold are left out rather than folded back. Without it, the
+        smallest grid that holds all.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Intensity; y is along b, x along a, and [0, 0] lies at the origin of the cell.
+    """
+    index = _require_index(beams, thickness_index)
+    full = alias_free_shape(beams)
+    if shape is not None and min(shape) < 1:
+        raise InvalidInputError(
+            f"shape is {shape}: give at least one row and one column", field="shape"
+        )
+    g = beams.g_per_angstrom
+    g2 = (g**2).sum(axis=1)
+    chi = aberration_phase(g, lens, beams.energy_kev)
+    psi = beams.psi[index].astype(np.complex128) * np.exp(
+        -1j * chi - lens.b_factor_angstrom2 * g2 / 4
+    )
+    # Radians of phase at the band limit per standard deviation of defocus.
+    spread = np.pi * wavelength_angstrom(beams.energy_kev) * lens.focal_spread_angstrom
+    steepest = spread * float(g2.max(initial=0.0))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(
+        1 if steepest == 0 else 6 + math.ceil(3 * steepest)
+    )
+    weights = weights / weights.sum()
+    total = np.zeros(full)
+    for node, weight in zip(nodes, weights, strict=True):
+        spectrum = np.zeros(full, dtype=np.complex128)
+        spectrum[beams.k % full[0], beams.h % full[1]] = psi * np.exp(1j * spread * node * g2)
+        total += weight * np.abs(fft.ifft2(spectrum, norm="forward")) ** 2
+    return total if shape is None or shape == full else _resample(total, shape)
+
+
+def diffraction_pattern(
+    beams: ExitBeams, thickness_index: int, *, least_intensity: float = 0.0
+) -> DiffractionSpots:
+    """Spots of the diffraction pattern behind one thickness.
+
+    Parameters
+    ----------
+    beams : ExitBeams
+        Exit waves.
+    thickness_index : int
+        Which thickness.
+    least_intensity : float
+        Weaker spots are left out.
+
+    Returns
+    -------
+    DiffractionSpots
+        Direct beam included.
+    """
+    intensity = beams.intensities[_require_index(beams, thickness_index)]
+    order = np.argsort(-intensity, kind="stable")
+    order = order[intensity[order] >= least_intensity]
+    return DiffractionSpots(
+        h=beams.h[order],
+        k=beams.k[order],
+        g_per_angstrom=beams.g_per_angstrom[order],
+        intensity=intensity[order],
+    )
+
+
+def _require_index(beams: ExitBeams, thickness_index: int) -> int:
+    count = beams.thicknesses_angstrom.size
+    if not 0 <= thickness_index < count:
+        raise InvalidInputError(
+            f"thickness_index is {thickness_index}, but there are {count} thicknesses: give 0 to "
+            f"{count - 1}",
+            field="thickness_index",
+        )
+    return thickness_index
+
+
+def _resample(periodic: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Evaluate a periodic image on another grid by its Fourier series."""
+    spectrum = fft.fft2(periodic, norm="forward")
+    for axis, n in enumerate(shape):
+        old = spectrum.shape[axis]
+        # Orders below both Nyquist frequencies; the Nyquist order itself has no definite phase.
+        most = (min(old, n) - 1) // 2
+        orders = np.arange(-most, most + 1)
+        fresh = np.zeros(
+            tuple(n if i == axis else size for i, size in enumerate(spectrum.shape)),
+            dtype=np.complex128,
+        )
+        target: list[slice | NDArray[np.int64]] = [slice(None), slice(None)]
+        source: list[slice | NDArray[np.int64]] = [slice(None), slice(None)]
+        target[axis], source[axis] = orders % n, orders % old
+        fresh[tuple(target)] = spectrum[tuple(source)]
+        spectrum = fresh
+    return np.asarray(fft.ifft2(spectrum, norm="forward").real, dtype=np.float64)
