@@ -41,7 +41,7 @@ class CifAtom:
     occupancy : Fraction
         The fraction recognised from the decimals.
     occupancy_tolerance : float
-        Half width of the interval in which that fraction was looked for.
+        How far off the quoted value may be by rounding or by its uncertainty.
     """
 
     label: str

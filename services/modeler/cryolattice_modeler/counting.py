@@ -17,11 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_modeler.crystal import ParentCrystal
-from cryolattice_modeler.supercell import (
-    DisorderedSupercell,
-    disordered_supercell,
-    permutation_blocks,
-)
+from cryolattice_modeler.permutations import permutation_blocks
+from cryolattice_modeler.supercell import DisorderedSupercell, disordered_supercell
 
 Cycles = tuple[tuple[int, int], ...]
 """Pairs (length, number of cycles of that length), lengths rising."""

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError, NothingToOrderError
 from cryolattice_modeler.cif import CifAtom, CifContent, read_cif
+from cryolattice_modeler.symmetry import find_symmetry
 
 SAME_SITE_ANGSTROM = 0.1
 """Atoms nearer than this share a site; images of one atom nearer than this are one atom."""
 
 SPLIT_SITE_ANGSTROM = 0.5
 """Partial atoms nearer than this, yet apart, cannot be occupied independently."""
-
-SYMMETRY_TOLERANCE_ANGSTROM = 0.01
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class Site:
     occupants : tuple of (element, Fraction)
         Elements in alphabetical order with their occupancies; the rest is vacancy.
     orbit : int
-        Sites with the same number are equivalent by the crystal's symmetry.
+        Sites with the same number are equivalent by the crystal's symmetry, by operations that
+        the shape of the file's cell does not share too: they have one composition between them.
     """
 
     label: str
@@ -258,13 +257,10 @@ def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) 
     ]
     placed.sort(key=lambda item: (tuple(round(x, 4) for x in item[0]), item[2], item[1]))
     kinds = {occupants: i for i, occupants in enumerate(sorted({item[2] for item in placed}))}
-    dataset = spglib.get_symmetry_dataset(
-        (
-            content.cell_angstrom.tolist(),
-            [item[0] for item in placed],
-            [kinds[item[2]] for item in placed],
-        ),
-        symprec=SYMMETRY_TOLERANCE_ANGSTROM,
+    dataset = find_symmetry(
+        content.cell_angstrom,
+        np.array([item[0] for item in placed]),
+        np.array([kinds[item[2]] for item in placed]),
     )
     if dataset is None:
         raise InvalidInputError(
@@ -274,7 +270,7 @@ def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) 
     sites = tuple(
         Site(label=label, fractional=position, occupants=occupants, orbit=int(orbit))
         for (position, label, occupants), orbit in zip(
-            placed, dataset.equivalent_atoms, strict=True
+            placed, dataset.crystallographic_orbits, strict=True
         )
     )
     warnings = list(content.warnings)

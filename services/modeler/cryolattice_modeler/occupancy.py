@@ -41,7 +41,7 @@ def occupancy_fraction(text: str, *, label: str) -> tuple[Fraction, float]:
     Returns
     -------
     tuple of Fraction and float
-        The fraction, and the larger half width of the interval.
+        The fraction, and how far off the quoted value may be; 0 for a single decimal.
 
     Raises
     ------
@@ -69,11 +69,12 @@ def occupancy_fraction(text: str, *, label: str) -> tuple[Fraction, float]:
         )
     if exact >= 1:
         return Fraction(1), float(below)
+    tolerance = float(below) if decimals > 1 else 0.0
     below, above = max(below, _DOUBLE_PRECISION), max(above, _DOUBLE_PRECISION)
     low, high = max(exact - below, Fraction(0)), min(exact + above, Fraction(1))
     simplest = _simplest_between(low, high)
     believed = simplest.denominator**2 * (high - low) <= _CHANCE and 0 < simplest < 1
-    return (simplest if believed and decimals > 1 else exact), float(max(below, above))
+    return (simplest if believed and decimals > 1 else exact), tolerance
 
 
 def _simplest_between(low: Fraction, high: Fraction) -> Fraction:

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import spglib
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from cryolattice.errors import LimitExceededError
 from cryolattice_modeler.counting import count_classes, count_orderings, total_orderings
-from cryolattice_modeler.crystal import SYMMETRY_TOLERANCE_ANGSTROM, ParentCrystal
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.permutations import permutation_group
 from cryolattice_modeler.ranking import ArrangementRanks
 from cryolattice_modeler.supercell import (
     VACANCY,
     DisorderedSupercell,
     disordered_supercell,
-    permutation_group,
 )
+from cryolattice_modeler.symmetry import find_symmetry
 
 __all__ = ["MAX_ORDERINGS", "Ordering", "count_orderings", "enumerate_orderings"]
 
@@ -67,10 +67,7 @@ class Ordering:
         numbers, positions = ordered_atoms(self)
         sizes = np.asarray(self.layout.supercell)
         cell = self.layout.parent.cell_angstrom * sizes[:, None]
-        dataset = spglib.get_symmetry_dataset(
-            (cell.tolist(), (positions / sizes).tolist(), numbers.tolist()),
-            symprec=SYMMETRY_TOLERANCE_ANGSTROM,
-        )
+        dataset = find_symmetry(cell, positions / sizes, numbers)
         return "P1" if dataset is None else str(dataset.international)
 
 

@@ -11,6 +11,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
+from cryolattice_modeler.candidates import ViewedOrdering, distinct_views, site_weights
 from cryolattice_modeler.clusters import (
     Cluster,
     HydrogenMode,
@@ -20,13 +21,8 @@ from cryolattice_modeler.clusters import (
 )
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import Ordering, sorted_rows
-from cryolattice_modeler.supercell import VACANCY, DisorderedSupercell, disordered_supercell
-from cryolattice_modeler.views import View, ZoneAxes, projection_key, view_key, views
-
-DISORDERED = "disordered"
-"""Ordering id of the parent with its mean occupancies."""
-
-_DISORDERED_CODE = 255  # no element has it
+from cryolattice_modeler.supercell import disordered_supercell
+from cryolattice_modeler.views import View, ZoneAxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +34,7 @@ class Model:
     model_id : str
         The ordering's id and the axis along the beam, such as ``o-0123456789-c``.
     ordering_id : str
-        `DISORDERED` for the parent with its mean occupancies.
+        ``"disordered"`` for the parent with its mean occupancies.
     multiplicity : int
         Orderings in the class; 1 for the disordered crystal.
     zone_axis : tuple of int
@@ -77,20 +73,6 @@ class Model:
     space_group: str
     projection_key: str
     stands_for: tuple[tuple[str, tuple[int, int, int]], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class ViewedOrdering:
-    """An ordering (None: the disordered parent) in a view, and what else looks the same."""
-
-    ordering: Ordering | None
-    view: View
-    stands_for: tuple[tuple[str, tuple[int, int, int]], ...]
-
-    @property
-    def ordering_id(self) -> str:
-        """The ordering's id, or `DISORDERED`."""
-        return self.ordering.ordering_id if self.ordering else DISORDERED
 
 
 def build_models(
@@ -152,50 +134,6 @@ def build_models(
     )
 
 
-def distinct_views(
-    layout: DisorderedSupercell,
-    orderings: Iterable[Ordering],
-    *,
-    zone_axes: str,
-    include_disordered: bool,
-) -> list[ViewedOrdering]:
-    """List the views that differ when seen from the beam, without building their atoms.
-
-    Parameters
-    ----------
-    layout : DisorderedSupercell
-    orderings : iterable of Ordering
-        Of that layout.
-    zone_axes : str
-        ``"c"`` or ``"all"``.
-    include_disordered : bool
-
-    Returns
-    -------
-    list of ViewedOrdering
-        The disordered crystal first, then the orderings along c, a and b.
-    """
-    ordered = list(orderings)
-    for ordering in ordered:
-        if ordering.layout.supercell != layout.supercell:
-            raise InvalidInputError(
-                f"ordering {ordering.ordering_id} belongs to the supercell "
-                f"{ordering.layout.supercell}, not to {layout.supercell}",
-                field="supercell",
-            )
-    subjects: list[Ordering | None] = [None, *ordered] if include_disordered else [*ordered]
-    found: dict[bytes, list[tuple[Ordering | None, View]]] = {}
-    for view in views(layout, zone_axes):
-        for subject in subjects:
-            key = view_key(view, _codes(subject, layout))
-            found.setdefault(key, []).append((subject, view))
-    distinct = []
-    for (first, view), *others in found.values():
-        same = tuple((o.ordering_id if o else DISORDERED, v.zone_axis) for o, v in others)
-        distinct.append(ViewedOrdering(first, view, same))
-    return distinct
-
-
 def iter_models(
     parent: ParentCrystal,
     viewed: Iterable[ViewedOrdering],
@@ -209,49 +147,6 @@ def iter_models(
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}: give a whole number of at least 0", field="seed")
     return (_model(parent, item, placed, hydrogens, seed) for item in viewed)
-
-
-def equivalent_projections(models: Sequence[Model]) -> list[list[int]]:
-    """Group models that no picture along the beam can tell apart by its columns.
-
-    Parameters
-    ----------
-    models : sequence of Model
-
-    Returns
-    -------
-    list of list of int
-        Indices of the models with the same occupation of the columns along the beam, up to
-        in-plane symmetry and translation, in order of first appearance.
-    """
-    groups: dict[str, list[int]] = {}
-    for index, model in enumerate(models):
-        groups.setdefault(model.projection_key, []).append(index)
-    return list(groups.values())
-
-
-def _codes(ordering: Ordering | None, layout: DisorderedSupercell) -> NDArray[np.uint8]:
-    if ordering is None:
-        return np.full(layout.site_count, _DISORDERED_CODE, dtype=np.uint8)
-    return np.array([atomic_numbers.get(o, 0) for o in ordering.occupants], dtype=np.uint8)
-
-
-def _site_weights(
-    ordering: Ordering | None, layout: DisorderedSupercell
-) -> dict[str, NDArray[np.float64]]:
-    """Occupation of every disordered site by each element."""
-    symbols = sorted({s for lattice in layout.sublattices for s in lattice.species} - {VACANCY})
-    weights = {symbol: np.zeros(layout.site_count) for symbol in symbols}
-    if ordering is not None:
-        for index, symbol in enumerate(ordering.occupants):
-            if symbol != VACANCY:
-                weights[symbol][index] = 1.0
-        return weights
-    for lattice in layout.sublattices:
-        for symbol, share in zip(lattice.species, lattice.shares, strict=True):
-            if symbol != VACANCY:
-                weights[symbol][lattice.start : lattice.stop] = float(share)
-    return weights
 
 
 def _model(
@@ -278,12 +173,11 @@ def _model(
             atoms.add(symbol, centres, np.full(len(centres), float(share)))
         if index in placed:
             _add_hydrogens(atoms, placed[index], centres, hydrogens, rng)
-    weights = _site_weights(ordering, layout)
+    weights = site_weights(ordering, layout)
     positions = view.turn(layout.fractional) @ to_angstrom
     for symbol, weight in weights.items():
         atoms.add(symbol, positions[weight > 0], weight[weight > 0])
     vacant = ordering.vacant if ordering else np.empty((0, 3))
-    densities = np.array(list(weights.values()))
     numbers, positions_angstrom, occupancies = atoms.wrapped(cell)
     return Model(
         model_id=model_id,
@@ -297,7 +191,7 @@ def _model(
         occupancies=occupancies,
         vacant_sites=sorted_rows(view.turn(vacant)),
         space_group=ordering.space_group if ordering else parent.space_group,
-        projection_key=projection_key(view, densities),
+        projection_key=item.projection_key,
         stands_for=item.stands_for,
     )
 

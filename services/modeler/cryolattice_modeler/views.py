@@ -18,12 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError, LimitExceededError
-from cryolattice_modeler.supercell import (
-    DisorderedSupercell,
-    SiteAction,
-    compatible,
-    site_action,
-)
+from cryolattice_modeler.permutations import SiteAction, compatible, site_action
+from cryolattice_modeler.supercell import DisorderedSupercell
 
 ZoneAxes = Literal["c", "all"]
 ZONE_AXES: tuple[str, ...] = get_args(ZoneAxes)

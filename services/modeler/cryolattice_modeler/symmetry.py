@@ -1,0 +1,39 @@
+"""spglib behind one call."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import spglib
+from numpy.typing import NDArray
+
+SYMMETRY_TOLERANCE_ANGSTROM = 0.01
+
+
+def find_symmetry(
+    cell_angstrom: NDArray[np.float64], fractional: NDArray[np.float64], kinds: NDArray[np.int64]
+) -> spglib.SpglibDataset | None:
+    """Find the space group of a structure within 0.01 angstrom.
+
+    Parameters
+    ----------
+    cell_angstrom : (3, 3) array
+        Rows a, b, c.
+    fractional : (n, 3) array
+    kinds : (n,) int array
+        Atoms with the same number may be exchanged.
+
+    Returns
+    -------
+    spglib.SpglibDataset or None
+        None where spglib gives up, as on overlapping atoms.
+    """
+    cell = (cell_angstrom.tolist(), fractional.tolist(), kinds.tolist())
+    with warnings.catch_warnings():
+        # Between two ways of reporting failure spglib warns at every call; both are handled here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
+        except spglib.SpglibError:
+            return None
