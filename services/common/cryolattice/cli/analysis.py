@@ -1,8 +1,202 @@
 """``cryolattice identify`` and ``cryolattice dose``."""
 
+from __future__ import annotations
 
-def identify() -> None:
-    """x"""
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
 
-def dose() -> None:
-    """x"""
+import typer
+from rich.table import Table
+
+from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
+from cryolattice.cli.session import AsJson, Server, console, print_json, session
+
+_SHOWN = 5
+
+
+class ZoneAxes(StrEnum):
+    """Directions of the beam that are considered."""
+
+    C = "c"
+    ALL = "all"
+
+
+def identify(
+    micrograph: Annotated[Path, typer.Argument(metavar="MICROGRAPH", help="MRC file.")],
+    parent: Annotated[Path, typer.Option(help="CIF of the parent crystal.", metavar="P.cif")],
+    supercell: Supercell,
+    dose: Annotated[float | None, typer.Option(help="e/angstrom^2 of this image.")] = None,
+    pixel_size: Annotated[
+        float | None, typer.Option(help="Angstrom; overrides the file's.")
+    ] = None,
+    energy_kev: Annotated[float | None, typer.Option(help="keV; overrides the file's.")] = None,
+    cs_mm: Annotated[float | None, typer.Option(help="Spherical aberration in mm.")] = None,
+    zone_axes: Annotated[
+        ZoneAxes, typer.Option(help="View along c, or along every axis of the supercell.")
+    ] = ZoneAxes.C,
+    thickness_max: Annotated[float, typer.Option(help="Greatest thickness, angstrom.")] = 300.8,
+    thickness_step: Annotated[
+        float | None, typer.Option(help="Angstrom; one period along the beam unless given.")
+    ] = None,
+    cluster: Clusters = None,
+    out: Out = None,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which ordering of the parent crystal a micrograph shows, and how sure that is."""
+    from cryolattice.workflows.identify import (  # noqa: PLC0415
+        IdentifyOptions,
+    )
+    from cryolattice.workflows.identify import identify as run  # noqa: PLC0415
+
+    options = IdentifyOptions(
+        pixel_size_angstrom=pixel_size,
+        dose_e_per_angstrom2=dose,
+        energy_kev=energy_kev,
+        cs_mm=cs_mm,
+        zone_axes="all" if zone_axes == ZoneAxes.ALL else "c",
+        greatest_thickness_angstrom=thickness_max,
+        thickness_step_angstrom=thickness_step,
+        clusters=parse_clusters(cluster),
+    )
+    with session(server, quiet=as_json) as (lab, follow):
+        result = run(lab, micrograph, parent, supercell, options, out=out, follow=follow)
+    if as_json:
+        print_json(result)
+        return
+    _show_identified(result)
+    if out is not None:
+        console.print(f"report in {out / 'report.html'}", soft_wrap=True)
+
+
+def _sites(sites: list[list[float]]) -> str:
+    return "  ".join("(" + " ".join(f"{x:g}" for x in site) + ")" for site in sites)
+
+
+def _show_identified(result: dict[str, Any]) -> None:
+    console.print(f"[bold]{result['verdict']}[/]")
+    lattice, ctf, best = result["lattice"], result["ctf"], result["best"]
+    facts = Table.grid(padding=(0, 2))
+    if lattice:
+        m, n = lattice["supercell"]
+        facts.add_row(
+            "lattice",
+            f"a {lattice['a_angstrom']:.3f}  b {lattice['b_angstrom']:.3f} angstrom  "
+            f"gamma {lattice['gamma_deg']:.2f}  rotation {lattice['rotation_deg']:.2f} degrees  "
+            f"({m} x {n} of the parent, superlattice {lattice['superlattice_snr']:.1f} sigma)",
+        )
+    if ctf:
+        facts.add_row(
+            "lens",
+            f"defocus {ctf['defocus_angstrom']:.0f}  astigmatism "
+            f"{ctf['astigmatism_angstrom']:.0f} angstrom at "
+            f"{ctf['astigmatism_angle_deg']:.0f} degrees",
+        )
+    if best:
+        facts.add_row("best", f"{best['ordering_id']}, vacant {_sites(best['vacant_sites'])}")
+        facts.add_row(
+            "",
+            f"thickness {best['thickness_angstrom']:.1f} angstrom, "
+            f"probability {best['probability']:.3f}, score {best['score']:.3f}",
+        )
+        others = [e for e in best["equivalents"] if e["ordering_id"] != best["ordering_id"]]
+        if others:
+            names = ", ".join(other["ordering_id"] for other in others)
+            facts.add_row("", f"this view cannot tell it from {names}")
+    console.print(facts, highlight=False)
+    if result["ranking"]:
+        table = Table(box=None, header_style="bold")
+        for heading in ("rank", "ordering", "thickness", "score", "probability"):
+            table.add_column(heading, justify="left" if heading == "ordering" else "right")
+        for place, row in enumerate(result["ranking"][:_SHOWN], start=1):
+            table.add_row(
+                str(place),
+                row["ordering_id"],
+                f"{row['thickness_angstrom']:.1f}",
+                f"{row['score']:.4f}",
+                f"{row['probability']:.4f}",
+            )
+        console.print(table)
+        console.print(f"{result['candidates_searched']} candidates searched")
+    for warning in result["warnings"]:
+        console.print(f"[yellow]note:[/] {warning}", highlight=False)
+
+
+def dose(
+    series: Annotated[Path, typer.Argument(metavar="SERIES", help="Stack of patterns, MRC.")],
+    dose_per_frame: Annotated[
+        float | None, typer.Option(help="e/angstrom^2 of each frame.")
+    ] = None,
+    pixel_size: Annotated[
+        float | None, typer.Option(help="1/angstrom; the file's header where absent.")
+    ] = None,
+    lattice: Annotated[
+        float | None, typer.Option(help="A spacing that the crystal is known to have, angstrom.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="A second series, such as at room temperature.")
+    ] = None,
+    compare_dose_per_frame: Annotated[
+        float | None, typer.Option(help="e/angstrom^2 of each frame of --compare.")
+    ] = None,
+    out: Out = None,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the critical dose of every spacing of a diffraction series."""
+    from cryolattice.workflows.dose import measure_dose  # noqa: PLC0415
+
+    with session(server, quiet=as_json) as (lab, follow):
+        result = measure_dose(
+            lab,
+            series,
+            dose_per_frame_e_per_angstrom2=dose_per_frame,
+            pixel_size_per_angstrom=pixel_size,
+            lattice_angstrom=lattice,
+            compare=compare,
+            compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame,
+            out=out,
+            follow=follow,
+        )
+    if as_json:
+        print_json(result)
+        return
+    _show_doses(series.name, result["reflections"])
+    if compare is not None:
+        _show_doses(compare.name, result["compare"])
+        table = Table("d (angstrom)", "factor", "95 %", box=None, header_style="bold")
+        for row in result["improvement"]:
+            low, high = row["ci95"]
+            table.add_row(
+                f"{row['d_angstrom']:.3f}", f"{row['factor']:.2f}", f"{low:.2f} - {high:.2f}"
+            )
+        console.print(table)
+    for warning in result["warnings"]:
+        console.print(f"[yellow]note:[/] {warning}", highlight=False)
+    if out is not None:
+        console.print(f"report in {out / 'report.html'}", soft_wrap=True)
+
+
+def _show_doses(name: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(
+        "d (angstrom)",
+        "spots",
+        "critical dose (e/angstrom^2)",
+        "95 %",
+        "model",
+        title=name,
+        title_justify="left",
+        box=None,
+        header_style="bold",
+    )
+    for row in rows:
+        low, high = row["ci95"]
+        table.add_row(
+            f"{row['d_angstrom']:.3f}",
+            str(row["spots"]),
+            f"{row['critical_dose_e_per_angstrom2']:.2f}",
+            f"{low:.2f} - {high:.2f}",
+            row["model"],
+        )
+    console.print(table)

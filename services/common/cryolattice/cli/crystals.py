@@ -47,12 +47,8 @@ def enumerate_orderings(
     table.add_column("space group")
     table.add_column("vacant sites (units of the parent's axes)")
     for ordering in result["orderings"]:
-        sites = "  ".join(
-            " ".join(f"{x:g}" for x in site) for site in ordering["vacant_sites"]
-        )
-        table.add_row(
-            ordering["id"], str(ordering["multiplicity"]), ordering["space_group"], sites
-        )
+        sites = "  ".join(" ".join(f"{x:g}" for x in site) for site in ordering["vacant_sites"])
+        table.add_row(ordering["id"], str(ordering["multiplicity"]), ordering["space_group"], sites)
     console.print(table)
     console.print(f"{result['total']:,} orderings in {result['classes']:,} classes")
     if out is not None:
@@ -60,4 +56,4 @@ def enumerate_orderings(
 
 
 def simulate() -> None:
-    """x"""
+    """X"""

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
-from cryolattice.cli import analysis, crystals, datasets, jobs, serve
+from cryolattice.cli import datasets, jobs
+from cryolattice.cli.analysis import dose, identify
+from cryolattice.cli.crystals import enumerate_orderings, simulate
+from cryolattice.cli.serve import serve
 from cryolattice.cli.session import errors, print_json
 from cryolattice.errors import CryolatticeError, JobCancelledError, is_users_mistake
+
+# typer carries its own copy of click; of its exceptions only these leaves are public names
+_, _USAGE_ERROR, _CLICK_ERROR = typer.BadParameter.__mro__[:3]
 
 app = typer.Typer(
     name="cryolattice",
@@ -22,22 +27,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("identify")(analysis.identify)
-app.command("dose")(analysis.dose)
-app.command("enumerate")(crystals.enumerate_orderings)
-app.command("simulate")(crystals.simulate)
-app.command("serve")(serve.serve)
+app.command("identify")(identify)
+app.command("dose")(dose)
+app.command("enumerate")(enumerate_orderings)
+app.command("simulate")(simulate)
+app.command("serve")(serve)
 app.add_typer(jobs.app, name="jobs", help="List, show, watch, cancel and resume jobs.")
 app.add_typer(datasets.app, name="datasets", help="List, show, export and verify datasets.")
 
 
+def _as_json() -> bool:
+    return "--json" in sys.argv[1:]
+
+
 def _report(reason: str, field: str, message: str) -> None:
-    if "--json" in sys.argv[1:]:
+    if _as_json():
         print_json({"error": {"reason": reason, "field": field, "message": message}})
     else:
-        errors.print(
-            f"[bold red]error:[/] {click.unstyle(message)}", highlight=False, soft_wrap=True
-        )
+        errors.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -49,17 +56,15 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(error, JobCancelledError):
             return 130
         return 2 if is_users_mistake(error) else 1
-    except click.UsageError as error:
-        usage = error.ctx.get_usage() if error.ctx and "--json" not in sys.argv[1:] else ""
-        if usage:
-            errors.print(usage, highlight=False)
+    except _CLICK_ERROR as error:
+        context = getattr(error, "ctx", None)
+        if isinstance(error, _USAGE_ERROR) and context is not None and not _as_json():
+            errors.print(context.get_usage(), highlight=False)
         parameter = getattr(error, "param", None)
-        _report("USAGE", (parameter.name if parameter else "") or "", error.format_message())
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        _report("USAGE", (parameter.name if parameter else "") or "", message)
         return 2
-    except click.ClickException as error:
-        _report("USAGE", "", error.format_message())
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         errors.print("interrupted")
         return 130
     return code if isinstance(code, int) else 0

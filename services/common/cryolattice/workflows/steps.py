@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
+from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
+    from cryolattice.client.lab import Lab
     from cryolattice_api.common.v1.job_pb2 import Job
 
 # given a label, returns what is to be called with each change of a job
@@ -75,3 +77,17 @@ def chosen_clusters(
         f"the parent's file has no hydrogens near its bare B and N sites: {listed} assumed, "
         "averaged over all orientations; choose with --cluster LABEL=ION or --cluster none"
     ]
+
+
+def save_report(lab: Lab, spec: analyzer_pb2.ReportSpec, out: Path, follow: Follow) -> None:
+    """Have a report made and copy its files into a folder."""
+    ref = lab.run_job(
+        lab.analyzer.CreateReportJob,
+        analyzer_pb2.CreateReportJobRequest(spec=spec),
+        follow("report"),
+    )
+    reader = lab.open_ref(ref)
+    files = {name: reader.file(name) for name in reader.file_names}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (out / name).write_bytes(data)

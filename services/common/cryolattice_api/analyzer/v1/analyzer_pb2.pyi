@@ -168,6 +168,7 @@ class RankSpec(_message.Message):
     BEAMS_FIELD_NUMBER: _builtins.int
     CTF_FIELD_NUMBER: _builtins.int
     FOCAL_SPREAD_ANGSTROM_FIELD_NUMBER: _builtins.int
+    MICROGRAPH_FIELD_NUMBER: _builtins.int
     focal_spread_angstrom: _builtins.float
     """Standard deviation of the focal spread; 0 means 30."""
     @_builtins.property
@@ -184,6 +185,10 @@ class RankSpec(_message.Message):
     def ctf(self) -> _dataset_pb2.DatasetRef:
         """A `ctf` dataset: where the search for the defocus starts. Without it the search is global."""
 
+    @_builtins.property
+    def micrograph(self) -> _dataset_pb2.DatasetRef:
+        """The `micrograph` of the average: its lens and dose."""
+
     def __init__(
         self,
         *,
@@ -192,10 +197,11 @@ class RankSpec(_message.Message):
         beams: _dataset_pb2.DatasetRef | None = ...,
         ctf: _dataset_pb2.DatasetRef | None = ...,
         focal_spread_angstrom: _builtins.float = ...,
+        micrograph: _dataset_pb2.DatasetRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "models", b"models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "micrograph", b"micrograph", "models", b"models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "focal_spread_angstrom", b"focal_spread_angstrom", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "focal_spread_angstrom", b"focal_spread_angstrom", "micrograph", b"micrograph", "models", b"models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""The analyzer's jobs: each opens its inputs, calls the science, and writes a dataset."""

@@ -1,0 +1,103 @@
+"""Lattice, CTF and average: from a micrograph to its unit cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cryolattice.errors import PreconditionError
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+
+if TYPE_CHECKING:
+    from cryolattice.jobs.context import JobContext
+    from cryolattice_analyzer.lattice import Lattice2D
+    from cryolattice_analyzer.superlattice import Superlattice
+
+# numpy and scipy are imported where they are used: the server itself needs neither
+
+
+def run_lattice(context: JobContext, spec: analyzer_pb2.LatticeSpec) -> None:
+    """Find the lattice, the crystal's area and the superlattice."""
+    from cryolattice_analyzer.average import refine_on_crystal  # noqa: PLC0415
+    from cryolattice_analyzer.crystal_area import find_crystal  # noqa: PLC0415
+    from cryolattice_analyzer.jobs.stored import load_micrograph, save_lattice  # noqa: PLC0415
+    from cryolattice_analyzer.lattice import ParentCell, find_lattice  # noqa: PLC0415
+    from cryolattice_analyzer.power_spectrum import power_spectrum  # noqa: PLC0415
+    from cryolattice_analyzer.superlattice import find_superlattice  # noqa: PLC0415
+
+    image = load_micrograph(context.inputs.open(spec.micrograph, "micrograph", field="micrograph"))
+    pixel = image.pixel_size_angstrom
+    cell = spec.parent_cell if spec.HasField("parent_cell") else None
+    parent = ParentCell(cell.a_angstrom, cell.b_angstrom, cell.gamma_deg) if cell else None
+    context.progress(0, 4, "power spectrum")
+    spectrum = power_spectrum(image.counts, pixel)
+    context.progress(1, 4, "lattice")
+    search = find_lattice(image.counts, pixel, parent, spectrum=spectrum)
+    if search.lattice is None or not search.found:
+        context.output.add_json(
+            "lattice.json", {"found": False, "reason": search.reason, "lattices": []}
+        )
+        return
+    context.progress(2, 4, "crystal area")
+    area = find_crystal(image.counts, pixel, search.lattice)
+    lattice = refine_on_crystal(image.counts, pixel, search.lattice, area.mask, spectrum=spectrum)
+    context.progress(3, 4, "superlattice")
+    tested = (spec.supercell_a, spec.supercell_b)
+    superlattice = find_superlattice(image.counts, pixel, lattice, area.mask, tested)
+    save_lattice(context.output, lattice, area, superlattice)
+    context.output.add_json("lattice.json", _summary(lattice, superlattice, spec))
+    context.progress(4, 4, "done")
+
+
+def _summary(
+    lattice: Lattice2D, superlattice: Superlattice, spec: analyzer_pb2.LatticeSpec
+) -> dict[str, Any]:
+    m, n = superlattice.supercell
+    mismatch = None
+    if spec.HasField("parent_cell"):
+        expected = (spec.parent_cell.a_angstrom, spec.parent_cell.b_angstrom)
+        seen = (lattice.a_angstrom, lattice.b_angstrom)
+        worst = max((s / e - 1 for s, e in zip(seen, expected, strict=True)), key=abs)
+        mismatch = 100 * worst
+    return {
+        "found": True,
+        "lattices": [
+            {
+                "a_angstrom": lattice.a_angstrom * m,
+                "b_angstrom": lattice.b_angstrom * n,
+                "gamma_deg": lattice.gamma_deg,
+                "rotation_deg": lattice.rotation_deg,
+                "spots": len(lattice.spots),
+                "superlattice": None if (m, n) == (1, 1) else [m, n],
+                "mismatch_percent": mismatch,
+            }
+        ],
+        "superlattice_snr": superlattice.superlattice_snr,
+        "log10_false_alarm": lattice.log10_false_alarm,
+    }
+
+
+def run_average(context: JobContext, spec: analyzer_pb2.AverageSpec) -> None:
+    """Average the unit cells."""
+    from cryolattice_analyzer.average import average_cell  # noqa: PLC0415
+    from cryolattice_analyzer.jobs.stored import (  # noqa: PLC0415
+        load_lattice,
+        load_micrograph,
+        save_average,
+    )
+
+    image = load_micrograph(context.inputs.open(spec.micrograph, "micrograph", field="micrograph"))
+    found = load_lattice(context.inputs.open(spec.lattice, "lattice", field="lattice"))
+    if found is None:
+        raise PreconditionError(
+            "no lattice was found in this micrograph: there is no cell to average", field="lattice"
+        )
+    limit = min(spec.g_max_per_angstrom, 0.48 / image.pixel_size_angstrom)
+    average = average_cell(
+        image.counts,
+        image.pixel_size_angstrom,
+        found.lattice,
+        found.area.mask,
+        (spec.supercell_a, spec.supercell_b),
+        g_max_per_angstrom=limit,
+    )
+    save_average(context.output, average)

@@ -1,0 +1,142 @@
+"""The kinds of jobs that the analyzer runs, and how their specs are checked.
+
+Runs in the server: nothing here imports numpy or scipy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cryolattice.errors import InvalidInputError
+from cryolattice.jobs.kinds import Inputs, JobKind
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+from cryolattice_api.common.v1.job_pb2 import JobEstimate
+
+G_MAX_PER_ANGSTROM = 0.7
+FOCAL_SPREAD_ANGSTROM = 30.0
+_LARGEST_SUPERCELL = 12
+_DEFAULT_SUPERCELL = 2
+
+Prepare = Callable[[Any, Inputs], JobEstimate]
+
+
+def _not_negative(spec: Message, field: str, unit: str) -> None:
+    value = getattr(spec, field)
+    if not (math.isfinite(value) and value >= 0):
+        raise InvalidInputError(
+            f"{field} is {value:g} {unit}: give a positive value, or 0 for the default", field=field
+        )
+
+
+def _plane_supercell(spec: Any) -> None:
+    spec.supercell_a = spec.supercell_a or _DEFAULT_SUPERCELL
+    spec.supercell_b = spec.supercell_b or _DEFAULT_SUPERCELL
+    for field in ("supercell_a", "supercell_b"):
+        if not 1 <= getattr(spec, field) <= _LARGEST_SUPERCELL:
+            raise InvalidInputError(
+                f"{field} is {getattr(spec, field)}: choose 1 to {_LARGEST_SUPERCELL}", field=field
+            )
+
+
+def _prepare_dose(spec: analyzer_pb2.DoseSpec, inputs: Inputs) -> JobEstimate:
+    inputs.open(spec.series, "diffraction_series", field="series")
+    if spec.compare.name:
+        inputs.open(spec.compare, "diffraction_series", field="compare")
+    _not_negative(spec, "lattice_angstrom", "angstrom")
+    return JobEstimate(tile_count=1, store_bytes=3_000_000, core_seconds=20)
+
+
+def _prepare_lattice(spec: analyzer_pb2.LatticeSpec, inputs: Inputs) -> JobEstimate:
+    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    _plane_supercell(spec)
+    if spec.HasField("parent_cell"):
+        cell = spec.parent_cell
+        right = all(math.isfinite(v) and v > 0 for v in (cell.a_angstrom, cell.b_angstrom))
+        if not right or not 10 < cell.gamma_deg < 170:
+            raise InvalidInputError(
+                f"parent_cell is a = {cell.a_angstrom:g}, b = {cell.b_angstrom:g} angstrom, "
+                f"gamma = {cell.gamma_deg:g} degrees: lengths must be positive, the angle within "
+                "10 to 170",
+                field="parent_cell",
+            )
+    return JobEstimate(tile_count=1, store_bytes=10_000_000, core_seconds=8)
+
+
+def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
+    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    if spec.lattice.name:
+        inputs.open(spec.lattice, "lattice", field="lattice")
+    if not 0 <= spec.amplitude_contrast <= 1:
+        raise InvalidInputError(
+            f"amplitude_contrast is {spec.amplitude_contrast:g}: choose 0 to 1",
+            field="amplitude_contrast",
+        )
+    return JobEstimate(tile_count=1, store_bytes=1_000_000, core_seconds=8)
+
+
+def _prepare_average(spec: analyzer_pb2.AverageSpec, inputs: Inputs) -> JobEstimate:
+    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    inputs.open(spec.lattice, "lattice", field="lattice")
+    _plane_supercell(spec)
+    _not_negative(spec, "g_max_per_angstrom", "1/angstrom")
+    spec.g_max_per_angstrom = spec.g_max_per_angstrom or G_MAX_PER_ANGSTROM
+    return JobEstimate(tile_count=1, store_bytes=500_000, core_seconds=3)
+
+
+def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
+    inputs.open(spec.average, "average", field="average")
+    inputs.open(spec.beams, "beams", field="beams")
+    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    models = inputs.open(spec.models, "models", field="models").json("models.json")
+    if spec.ctf.name:
+        inputs.open(spec.ctf, "ctf", field="ctf")
+    _not_negative(spec, "focal_spread_angstrom", "angstrom")
+    spec.focal_spread_angstrom = spec.focal_spread_angstrom or FOCAL_SPREAD_ANGSTROM
+    return JobEstimate(
+        tile_count=len(models), store_bytes=5_000 * len(models), core_seconds=1.5 * len(models)
+    )
+
+
+def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimate:
+    given = 0
+    for field in (
+        "micrograph",
+        "lattice",
+        "ctf",
+        "average",
+        "models",
+        "beams",
+        "ranking",
+        "dose",
+    ):
+        ref = getattr(spec, field)
+        if ref.name:
+            inputs.open(ref, field, field=field)
+            given += 1
+    if not given:
+        raise InvalidInputError("nothing to report on: refer to a dataset", field="micrograph")
+    return JobEstimate(tile_count=1, store_bytes=5_000_000, core_seconds=8)
+
+
+def _kind(
+    name: str, output: str, spec: type[Message], prepare: Prepare, run: str, *, tiled: bool = False
+) -> JobKind:
+    return JobKind(name, output, spec, prepare, f"cryolattice_analyzer.jobs.{run}", tiled)
+
+
+DOSE = _kind("dose", "dose", analyzer_pb2.DoseSpec, _prepare_dose, "dose:run_dose")
+CTF = _kind("ctf", "ctf", analyzer_pb2.CtfSpec, _prepare_ctf, "imaging:run_ctf")
+LATTICE = _kind(
+    "lattice", "lattice", analyzer_pb2.LatticeSpec, _prepare_lattice, "imaging:run_lattice"
+)
+AVERAGE = _kind(
+    "average", "average", analyzer_pb2.AverageSpec, _prepare_average, "imaging:run_average"
+)
+RANK = _kind("rank", "ranking", analyzer_pb2.RankSpec, _prepare_rank, "rank:RankTiles", tiled=True)
+REPORT = _kind("report", "report", analyzer_pb2.ReportSpec, _prepare_report, "report:run_report")
+
+KINDS = (DOSE, CTF, LATTICE, AVERAGE, RANK, REPORT)

@@ -1,0 +1,144 @@
+"""Results of the analyzer as datasets, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice_analyzer.average import AveragedCell
+from cryolattice_analyzer.crystal_area import CrystalArea
+from cryolattice_analyzer.lattice import Lattice2D, LatticeSpot
+from cryolattice_analyzer.superlattice import Superlattice, SuperlatticeSpot
+
+if TYPE_CHECKING:
+    from cryolattice.store.reader import DatasetReader
+    from cryolattice.store.writer import DatasetWriter
+
+
+@dataclass(frozen=True)
+class StoredMicrograph:
+    """A micrograph dataset: counts (y, x) and calibration."""
+
+    counts: NDArray[np.float32]
+    file_name: str
+    pixel_size_angstrom: float
+    dose_e_per_angstrom2: float | None
+    energy_kev: float
+    cs_mm: float
+    warnings: list[str]
+
+
+def load_micrograph(reader: DatasetReader) -> StoredMicrograph:
+    """Read a micrograph dataset."""
+    facts = reader.json("micrograph.json")
+    facts.pop("file_sha256")
+    return StoredMicrograph(counts=reader.array("counts"), **facts)
+
+
+@dataclass(frozen=True)
+class StoredLattice:
+    """A lattice dataset in which a lattice was found."""
+
+    lattice: Lattice2D
+    area: CrystalArea
+    superlattice: Superlattice
+    summary: dict[str, Any]
+
+
+def save_lattice(
+    output: DatasetWriter, lattice: Lattice2D, area: CrystalArea, superlattice: Superlattice
+) -> None:
+    """Write lattice, crystal area and superlattice."""
+    output.add_array("reciprocal", lattice.reciprocal, ("vector", "xy"), "1/angstrom")
+    output.add_array("covariance", lattice.covariance, ("element", "element_2"), "1/angstrom^2")
+    for name in ("mask", "film", "outline"):
+        output.add_array(name, getattr(area, name).astype(np.uint8), ("y", "x"))
+    output.add_array("amplitude_map", area.amplitude_map.astype(np.float32), ("y", "x"))
+    output.add_json(
+        "spots.json",
+        {
+            "rotation_period_deg": lattice.rotation_period_deg,
+            "log10_false_alarm": lattice.log10_false_alarm,
+            "parent": [vars(spot) for spot in lattice.spots],
+            "crystal_fraction": area.fraction,
+            "map_snr": area.map_snr,
+            "supercell": superlattice.supercell,
+            "superlattice_snr": superlattice.superlattice_snr,
+            "tested": superlattice.tested,
+            "superlattice": [vars(spot) for spot in superlattice.spots],
+        },
+    )
+
+
+def load_lattice(reader: DatasetReader) -> StoredLattice | None:
+    """Read a lattice dataset; None where no lattice was found."""
+    summary = reader.json("lattice.json")
+    if not summary["found"]:
+        return None
+    spots = reader.json("spots.json")
+    area = {name: reader.array(name).astype(bool) for name in ("mask", "film", "outline")}
+    return StoredLattice(
+        lattice=Lattice2D(
+            reciprocal=reader.array("reciprocal"),
+            covariance=reader.array("covariance"),
+            spots=tuple(
+                LatticeSpot(s["h"], s["k"], tuple(s["g_per_angstrom"]), s["snr"])
+                for s in spots["parent"]
+            ),
+            log10_false_alarm=spots["log10_false_alarm"],
+            rotation_period_deg=spots["rotation_period_deg"],
+        ),
+        area=CrystalArea(
+            **area,
+            fraction=spots["crystal_fraction"],
+            amplitude_map=reader.array("amplitude_map").astype(float),
+            map_snr=spots["map_snr"],
+        ),
+        superlattice=Superlattice(
+            supercell=tuple(spots["supercell"]),
+            superlattice_snr=spots["superlattice_snr"],
+            tested=tuple(spots["tested"]),
+            spots=tuple(
+                SuperlatticeSpot(**{**s, "g_per_angstrom": tuple(s["g_per_angstrom"])})
+                for s in spots["superlattice"]
+            ),
+        ),
+        summary=summary,
+    )
+
+
+_AVERAGE_ARRAYS = (
+    ("reciprocal", ("vector", "xy"), "1/angstrom"),
+    ("h", ("coefficient",), "1"),
+    ("k", ("coefficient",), "1"),
+    ("g_per_angstrom", ("coefficient", "xy"), "1/angstrom"),
+    ("coefficients", ("coefficient",), "1"),
+    ("standard_error", ("coefficient",), "1"),
+    ("image", ("v", "u"), "1"),
+)
+_AVERAGE_FACTS = ("image_standard_error", "cells", "mean_counts", "area_angstrom2")
+
+
+def save_average(output: DatasetWriter, average: AveragedCell) -> None:
+    """Write an averaged cell."""
+    for name, dims, units in _AVERAGE_ARRAYS:
+        output.add_array(name, getattr(average, name), dims, units)
+    facts = {name: getattr(average, name) for name in _AVERAGE_FACTS}
+    output.add_json(
+        "average.json",
+        {"supercell": average.supercell, "origin_px": average.origin_px, **facts},
+    )
+
+
+def load_average(reader: DatasetReader) -> AveragedCell:
+    """Read an averaged cell."""
+    facts = reader.json("average.json")
+    return AveragedCell(
+        **{name: reader.array(name) for name, _, _ in _AVERAGE_ARRAYS},
+        **{name: facts[name] for name in _AVERAGE_FACTS},
+        supercell=tuple(facts["supercell"]),
+        origin_px=tuple(facts["origin_px"]),
+    )

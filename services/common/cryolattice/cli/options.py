@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryolattice.errors import InvalidInputError
+
+Supercell = Annotated[
+    tuple[int, int, int], typer.Option(help="Parent cells along a, b and c.", metavar="M N P")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Write the report and its figures into this folder.")
+]
+Clusters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cluster",
+        metavar="LABEL=ION",
+        help="Cluster ion on a site, such as N1=NH2; repeat it. 'none' places none. "
+        "Default: BH4 and NH2 on bare B and N sites.",
+    ),
+]
+
+
+def parse_clusters(given: list[str] | None) -> str | dict[str, str]:
+    """Return the clusters that were asked for, or ``"auto"``.
+
+    Raises
+    ------
+    InvalidInputError
+        Not of the form LABEL=ION.
+    """
+    if not given:
+        return "auto"
+    if given == ["none"]:
+        return {}
+    chosen = {}
+    for item in given:
+        label, equals, ion = item.partition("=")
+        if not (label and equals and ion):
+            raise InvalidInputError(
+                f"--cluster is {item!r}: write LABEL=ION, such as N1=NH2, or 'none'",
+                field="cluster",
+            )
+        chosen[label] = ion
+    return chosen

@@ -1,0 +1,359 @@
+"""Which ordering does a micrograph show? Models, sweep, averaged cell, ranking, report."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cryolattice.client.lab import Lab
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.steps import (
+    AUTO_CLUSTERS,
+    Follow,
+    chosen_clusters,
+    read_crystal,
+    save_report,
+    supercell_message,
+    unseen,
+)
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+from cryolattice_api.common.v1.crystal_pb2 import PlaneCell
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.common.v1.dataset_service_pb2 import (
+    FILE_ROLE_MICROGRAPH,
+    ImageCalibration,
+    UploadHeader,
+)
+from cryolattice_api.modeler.v1 import modeler_pb2
+from cryolattice_api.simulator.v1 import simulator_pb2
+
+GREATEST_THICKNESS_ANGSTROM = 300.8
+_SAME_CELL = 0.005
+_ZONE_AXES = {"c": modeler_pb2.ZONE_AXES_C, "all": modeler_pb2.ZONE_AXES_ALL}
+
+
+@dataclass(frozen=True)
+class IdentifyOptions:
+    """What may be told beside the files; what is None is taken from the micrograph's file.
+
+    Attributes
+    ----------
+    pixel_size_angstrom, dose_e_per_angstrom2, energy_kev, cs_mm : float, optional
+        Of the micrograph. Without a dose no damage is expected.
+    zone_axes : "c" or "all"
+        Directions of the beam that are considered.
+    greatest_thickness_angstrom : float
+        Thicknesses up to this are tried.
+    thickness_step_angstrom : float, optional
+        One period along the beam unless given.
+    clusters : "auto", or dict of str to str
+        Cluster ion by site label.
+    """
+
+    pixel_size_angstrom: float | None = None
+    dose_e_per_angstrom2: float | None = None
+    energy_kev: float | None = None
+    cs_mm: float | None = None
+    zone_axes: Literal["c", "all"] = "c"
+    greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM
+    thickness_step_angstrom: float | None = None
+    clusters: str | dict[str, str] = AUTO_CLUSTERS
+
+
+@dataclass
+class _Found:
+    """The datasets of one run."""
+
+    micrograph: DatasetRef
+    models: DatasetRef
+    lattice: DatasetRef | None = None
+    ctf: DatasetRef | None = None
+    average: DatasetRef | None = None
+    beams: DatasetRef | None = None
+    ranking: DatasetRef | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def identify(
+    lab: Lab,
+    micrograph: Path,
+    parent: Path,
+    supercell: tuple[int, int, int],
+    options: IdentifyOptions | None = None,
+    *,
+    out: Path | None = None,
+    follow: Follow = unseen,
+) -> dict[str, Any]:
+    """Rank every inequivalent ordering against a micrograph.
+
+    Parameters
+    ----------
+    lab : Lab
+    micrograph : Path
+    parent : Path
+        CIF of the parent crystal.
+    supercell : tuple of int
+        Parent cells along each of its axes.
+    options : IdentifyOptions, optional
+    out : Path, optional
+        Folder for the report and its figures.
+    follow : callable, optional
+        Is told of the jobs.
+
+    Returns
+    -------
+    dict
+        ``verdict``, ``lattice``, ``ctf``, ``best``, ``ranking``, ``candidates_searched``,
+        ``warnings``, ``dataset``.
+
+    Raises
+    ------
+    CryolatticeError
+        What is wrong with the files or the options.
+    """
+    options = options or IdentifyOptions()
+    _check_thicknesses(options)
+    crystal = read_crystal(parent)
+    cells = supercell_message(supercell)
+    count = lab.call(
+        lab.modeler.CountOrderings,
+        modeler_pb2.CountOrderingsRequest(parent_crystal=crystal, supercell=cells),
+    )
+    clusters, remarks = chosen_clusters(options.clusters, dict(count.suggested_clusters))
+    spec = modeler_pb2.ModelsSpec(
+        parent_crystal=crystal,
+        supercell=cells,
+        zone_axes=_ZONE_AXES[options.zone_axes],
+        clusters=clusters,
+        hydrogens=modeler_pb2.HYDROGENS_MEAN if clusters else modeler_pb2.HYDROGENS_NONE,
+    )
+    # everything about the models is checked before the micrograph is taken up
+    lab.call(
+        lab.modeler.CreateModelsJob,
+        modeler_pb2.CreateModelsJobRequest(parent=lab.parent, spec=spec, validate_only=True),
+    )
+    image = lab.upload(
+        micrograph,
+        UploadHeader(
+            role=FILE_ROLE_MICROGRAPH,
+            image=ImageCalibration(
+                pixel_size_angstrom=options.pixel_size_angstrom,
+                dose_e_per_angstrom2=options.dose_e_per_angstrom2,
+                energy_kev=options.energy_kev,
+                cs_mm=options.cs_mm,
+            ),
+        ),
+    )
+    models = lab.run_job(
+        lab.modeler.CreateModelsJob,
+        modeler_pb2.CreateModelsJobRequest(spec=spec),
+        follow("models"),
+    )
+    found = _Found(image, models, warnings=remarks)
+    result = _search(lab, found, options, follow)
+    result["warnings"] = list(dict.fromkeys(result["warnings"]))
+    if out is not None:
+        report = analyzer_pb2.ReportSpec(
+            micrograph=found.micrograph,
+            lattice=found.lattice,
+            ctf=found.ctf,
+            average=found.average,
+            models=found.models,
+            beams=found.beams,
+            ranking=found.ranking,
+            title=f"Ordering in {micrograph.name}",
+            warnings=result["warnings"],
+        )
+        save_report(lab, report, out, follow)
+    return result
+
+
+def _search(lab: Lab, found: _Found, options: IdentifyOptions, follow: Follow) -> dict[str, Any]:
+    facts = lab.open_ref(found.micrograph).json("micrograph.json")
+    records = lab.open_ref(found.models).json("models.json")
+    found.warnings[:0] = facts["warnings"]
+    sweep = simulator_pb2.SweepSpec(
+        models=found.models,
+        thicknesses_angstrom=_thicknesses(records, options),
+        energy_kev=facts["energy_kev"],
+    )
+    request = simulator_pb2.CreateSweepJobRequest(parent=lab.parent, spec=sweep, validate_only=True)
+    lab.call(lab.simulator.CreateSweepJob, request)
+    with ThreadPoolExecutor() as pool:
+        beams: Future[DatasetRef] = pool.submit(
+            lab.run_job,
+            lab.simulator.CreateSweepJob,
+            simulator_pb2.CreateSweepJobRequest(spec=sweep),
+            follow("multislice sweep"),
+        )
+        try:
+            seen = _find_lattice(lab, found, records, follow)
+            if seen is None or found.lattice is None:
+                lab.cancel_active()
+                return _undetermined(found)
+            supercell = _plane_supercell(records)
+            average = pool.submit(
+                lab.run_job,
+                lab.analyzer.CreateAverageJob,
+                analyzer_pb2.CreateAverageJobRequest(
+                    spec=analyzer_pb2.AverageSpec(
+                        micrograph=found.micrograph,
+                        lattice=found.lattice,
+                        supercell_a=supercell[0],
+                        supercell_b=supercell[1],
+                    )
+                ),
+                follow("averaged cell"),
+            )
+            found.ctf = lab.run_job(
+                lab.analyzer.CreateCtfJob,
+                analyzer_pb2.CreateCtfJobRequest(
+                    spec=analyzer_pb2.CtfSpec(micrograph=found.micrograph, lattice=found.lattice)
+                ),
+                follow("contrast transfer"),
+            )
+            found.average = average.result()
+            found.beams = beams.result()
+        except BaseException:
+            lab.cancel_active()
+            raise
+    found.ranking = lab.run_job(
+        lab.analyzer.CreateRankJob,
+        analyzer_pb2.CreateRankJobRequest(
+            spec=analyzer_pb2.RankSpec(
+                average=found.average,
+                models=found.models,
+                beams=found.beams,
+                ctf=found.ctf,
+                micrograph=found.micrograph,
+            )
+        ),
+        follow("ranking"),
+    )
+    result: dict[str, Any] = lab.open_ref(found.ranking).json("ranking.json")
+    result["lattice"] = seen
+    result["warnings"] = [*found.warnings, *result["warnings"]]
+    result["dataset"] = found.ranking.name
+    return result
+
+
+def _find_lattice(
+    lab: Lab, found: _Found, records: list[dict[str, Any]], follow: Follow
+) -> dict[str, Any] | None:
+    """Try the plane cell of every view; keep the lattice that is most certain."""
+    supercell = _plane_supercell(records)
+    best: tuple[float, dict[str, Any]] | None = None
+    reasons = []
+    for cell in _plane_cells(records):
+        ref = lab.run_job(
+            lab.analyzer.CreateLatticeJob,
+            analyzer_pb2.CreateLatticeJobRequest(
+                spec=analyzer_pb2.LatticeSpec(
+                    micrograph=found.micrograph,
+                    parent_cell=cell,
+                    supercell_a=supercell[0],
+                    supercell_b=supercell[1],
+                )
+            ),
+            follow("lattice"),
+        )
+        found.lattice = found.lattice or ref
+        summary = lab.open_ref(ref).json("lattice.json")
+        if not summary["found"]:
+            reasons.append(
+                f"no lattice of the parent is found in the micrograph: {summary['reason']}"
+            )
+            continue
+        certainty = -float(summary["log10_false_alarm"])
+        if best is None or certainty > best[0]:
+            found.lattice = ref
+            (lattice,) = summary["lattices"]
+            best = (
+                certainty,
+                {
+                    **{
+                        name: lattice[name]
+                        for name in ("a_angstrom", "b_angstrom", "gamma_deg", "rotation_deg")
+                    },
+                    "supercell": lattice["superlattice"] or [1, 1],
+                    "superlattice_snr": summary["superlattice_snr"],
+                },
+            )
+    if best is None:
+        found.warnings += list(dict.fromkeys(reasons))
+        return None
+    return best[1]
+
+
+def _undetermined(found: _Found) -> dict[str, Any]:
+    return {
+        "verdict": "undetermined",
+        "lattice": None,
+        "ctf": None,
+        "best": None,
+        "ranking": [],
+        "candidates_searched": 0,
+        "warnings": found.warnings,
+        "dataset": found.lattice.name if found.lattice else "",
+    }
+
+
+def _check_thicknesses(options: IdentifyOptions) -> None:
+    for name, value in (
+        ("thickness_max", options.greatest_thickness_angstrom),
+        ("thickness_step", options.thickness_step_angstrom),
+    ):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InvalidInputError(
+                f"{name} is {value:g} angstrom: give a positive thickness", field=name
+            )
+
+
+def _thicknesses(records: list[dict[str, Any]], options: IdentifyOptions) -> list[float]:
+    """Multiples of the step, which holds whole periods of every model."""
+    periods = sorted({round(float(record["period_angstrom"]), 6) for record in records})
+    common = periods[-1]
+    for period in periods:
+        if abs(common / period - round(common / period)) > 1e-4:
+            raise InvalidInputError(
+                f"the views repeat after {', '.join(f'{p:g}' for p in periods)} angstrom along the "
+                "beam, which have no common multiple: search one direction at a time",
+                field="zone_axes",
+            )
+    step = options.thickness_step_angstrom or common
+    count = math.floor(options.greatest_thickness_angstrom / step + 1e-6)
+    if count < 1:
+        raise InvalidInputError(
+            f"thickness_max is {options.greatest_thickness_angstrom:g} angstrom, less than the "
+            f"first thickness of {step:g} angstrom: raise it",
+            field="thickness_max",
+        )
+    return [round(step * index, 6) for index in range(1, count + 1)]
+
+
+def _plane_supercell(records: list[dict[str, Any]]) -> tuple[int, int]:
+    """Smallest square supercell that holds every view, whichever way it is turned."""
+    sizes = {size for record in records for size in record["view_supercell"][:2]}
+    size = math.lcm(*sizes)
+    return size, size
+
+
+def _plane_cells(records: list[dict[str, Any]]) -> list[PlaneCell]:
+    """Return the parent's plane cells that differ."""
+    cells: list[PlaneCell] = []
+    for record in records:
+        cell = PlaneCell(**record["plane_cell"])
+        if not any(_same(cell, other) for other in cells):
+            cells.append(cell)
+    return cells
+
+
+def _same(one: PlaneCell, other: PlaneCell) -> bool:
+    return (
+        math.isclose(one.a_angstrom, other.a_angstrom, rel_tol=_SAME_CELL)
+        and math.isclose(one.b_angstrom, other.b_angstrom, rel_tol=_SAME_CELL)
+        and math.isclose(one.gamma_deg, other.gamma_deg, abs_tol=0.3)
+    )
