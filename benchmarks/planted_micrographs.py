@@ -52,7 +52,8 @@ CRITICAL_DOSES = ((4.7, 29.0), (3.323, 24.61), (2.35, 19.55), (2.102, 17.02))
 MAX_LAYERS = 56
 OVERSAMPLING = 2
 DISORDERED_CELLS = 128
-DISORDERED_GRID = 2048
+# Coarse, like `PlantedSpec.grid`, and with every site on a point.
+DISORDERED_GRID = 1792
 # The 12 Na sites of the 2 x 2 x 1 supercell in units of the parent's axes, beam along c.
 NA_SITES: tuple[Site, ...] = tuple(
     (i + x, j + y, z)
