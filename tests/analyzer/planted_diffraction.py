@@ -108,11 +108,21 @@ def plant(plan: Plan) -> Planted:
                 fading = float(simpson @ np.exp(-dose / dc))
                 volume = i0 * ((1 - plan.plateau) * fading + plan.plateau)
                 s = plan.sigma_px * (1 + plan.broadening * (f + 0.5) / count)
-                _add(expected[f], plan.centre[0] + y + drift[f, 0],
-                     plan.centre[1] + x + drift[f, 1], s, volume)
+                _add(
+                    expected[f],
+                    plan.centre[0] + y + drift[f, 0],
+                    plan.centre[1] + x + drift[f, 1],
+                    s,
+                    volume,
+                )
     for f in range(count):
-        _add(expected[f], plan.centre[0] + drift[f, 0], plan.centre[1] + drift[f, 1],
-             plan.sigma_px, plan.beam_counts)
+        _add(
+            expected[f],
+            plan.centre[0] + drift[f, 0],
+            plan.centre[1] + drift[f, 1],
+            plan.sigma_px,
+            plan.beam_counts,
+        )
         expected[f] *= current[f]
     if plan.beam_stop:
         shadow = np.hypot(yy - plan.centre[0], xx - plan.centre[1]) < 14

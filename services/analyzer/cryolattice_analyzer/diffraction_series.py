@@ -11,10 +11,11 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
-from cryolattice.errors import InvalidInputError, MissingCalibrationError, UnreadableFileError
 from mrcfile.mrcinterpreter import MrcInterpreter
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from cryolattice.errors import InvalidInputError, MissingCalibrationError, UnreadableFileError
 
 FEWEST_FRAMES = 3
 SMALLEST_FRAME_PX = 32

@@ -54,7 +54,10 @@ class DirectBeam:
 
 
 def filtered_snr(
-    image: NDArray[np.float64], sigma_px: float, mask: NDArray[np.bool_]
+    image: NDArray[np.float64],
+    sigma_px: float,
+    mask: NDArray[np.bool_],
+    white: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Filter an image for spots of one size.
 
@@ -68,6 +71,9 @@ def filtered_snr(
     sigma_px : float
     mask : ndarray of bool, shape (y, x)
         True where pixels count.
+    white : ndarray, shape (y, x), optional
+        Standard deviation of each pixel's white noise (`white_noise`), to be used instead of
+        the scatter where spots stand so densely that they are the scatter.
 
     Returns
     -------
@@ -84,7 +90,14 @@ def filtered_snr(
     core, wide, wider = mean(sigma_px), mean(2.0 * sigma_px), mean(2.6 * sigma_px)
     ring = (2.6**2 * wider - 2.0**2 * wide) / (2.6**2 - 2.0**2)
     signal = np.where(mask, core - ring, 0.0)
-    noise = _local_noise(signal, mask, max(int(8 * sigma_px), 12))
+    if white is None:
+        noise = _local_noise(signal, mask, max(int(8 * sigma_px), 12))
+    else:
+        # Square of the filter's norm: Gaussians of widths s, t overlap by 1 / (2 pi (s^2 + t^2)).
+        size, amount = np.array([1.0, 2.0, 2.6]), np.array([1.0, 2.0**2, -(2.6**2)])
+        amount[1:] /= 2.6**2 - 2.0**2
+        overlap = 1.0 / (2 * np.pi * (size[:, None] ** 2 + size[None, :] ** 2))
+        noise = white * float(np.sqrt(amount @ overlap @ amount)) / sigma_px
     return signal, signal / noise
 
 
@@ -97,8 +110,9 @@ def _local_noise(
     level = np.zeros((rows, columns))
     for i in range(rows):
         for j in range(columns):
-            part = slice(i * ny // rows, (i + 1) * ny // rows), slice(
-                j * nx // columns, (j + 1) * nx // columns
+            part = (
+                slice(i * ny // rows, (i + 1) * ny // rows),
+                slice(j * nx // columns, (j + 1) * nx // columns),
             )
             chosen = np.abs(signal[part][mask[part]])
             level[i, j] = 1.4826 * np.median(chosen) if chosen.size >= 8 else np.nan
@@ -112,6 +126,7 @@ def find_spots(
     image: NDArray[np.float64],
     mask: NDArray[np.bool_],
     excluded: tuple[tuple[float, float], float] | None = None,
+    white: NDArray[np.float64] | None = None,
 ) -> Spots:
     """Find the spots that stand out from their surroundings by 6 deviations.
 
@@ -122,6 +137,8 @@ def find_spots(
         True where pixels count.
     excluded : ((y, x), radius_px), optional
         A disc, such as the direct beam's, in which nothing is looked for.
+    white : ndarray, optional
+        As in `filtered_snr`.
 
     Returns
     -------
@@ -138,18 +155,22 @@ def find_spots(
     for sigma in _SCALES_PX:
         if 20 * sigma > min(image.shape):
             break
-        found = _peaks_at_scale(image, allowed, sigma)
+        found = _peaks_at_scale(image, allowed, sigma, white)
         total = float(np.sqrt(np.minimum(found.snr, 50.0)).sum())
         if total > best_total:
             best, best_total = found, total
-    assert best is not None
+    if best is None:
+        raise ValueError(f"an image of shape {image.shape} is too small for spots")
     return best
 
 
 def _peaks_at_scale(
-    image: NDArray[np.float64], allowed: NDArray[np.bool_], sigma_px: float
+    image: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+    sigma_px: float,
+    white: NDArray[np.float64] | None,
 ) -> Spots:
-    signal, snr = filtered_snr(image, sigma_px, allowed)
+    signal, snr = filtered_snr(image, sigma_px, allowed, white)
     # Near a masked edge half a ring is missing and slopes look like spots.
     inner = ndimage.binary_erosion(
         allowed, iterations=max(int(np.ceil(1.5 * sigma_px)), 1), border_value=0
@@ -179,6 +200,17 @@ def _vertex(values: NDArray[np.float64], y: int, x: int) -> tuple[float, float]:
     )
 
 
+def white_noise(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation of the noise that neighbouring pixels do not share.
+
+    From a difference of second derivatives, which smooth spots pass hardly at all (Immerkaer,
+    1996), as a local mean; the image must not have been interpolated.
+    """
+    kernel = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
+    rough = ndimage.convolve(image, kernel, mode="reflect")
+    return np.asarray(np.sqrt(ndimage.gaussian_filter(rough**2, 8.0) / 36.0) + 1e-12)
+
+
 def find_beam_stop(total: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return a mask, True where the detector sees the pattern and False in a shadow.
 
@@ -188,23 +220,24 @@ def find_beam_stop(total: NDArray[np.float64]) -> NDArray[np.bool_]:
     Parameters
     ----------
     total : ndarray, shape (y, x)
-        Sum of the frames.
+        Sum of late frames, in which reflections have faded and leave no dark gaps.
     """
     smooth = ndimage.gaussian_filter(ndimage.median_filter(total, size=5), 1.5)
     floor = np.percentile(smooth, 1.0)
     lifted = ndimage.gaussian_filter(np.clip(smooth - floor, 0, np.percentile(smooth, 99.0)), 6)
-    yy, xx = np.indices(total.shape)
-    bright = lifted > np.percentile(lifted, 90.0)
+    yy, xx = np.mgrid[: total.shape[0], : total.shape[1]]
+    bright = np.asarray(lifted > np.percentile(lifted, 90.0))
     cy, cx = yy[bright].mean(), xx[bright].mean()
     ring = (np.hypot(yy - cy, xx - cx) / 4.0).astype(int)
-    level = np.array(ndimage.median(smooth, ring, index=np.arange(ring.max() + 1)))
+    rings = range(int(ring.max()) + 1)
     # The ring's upper half, not its median: a broad shadow may fill half of the inner rings.
-    level = np.maximum(
-        level, np.array([np.percentile(smooth[ring == k], 70.0) for k in range(ring.max() + 1)])
+    level = np.array(
+        [np.percentile(smooth[ring == k], 70.0) if (ring == k).any() else 0.0 for k in rings]
     )
     dark = smooth < 0.4 * level[ring]
     # Poisson: with few counts a dark pixel may be chance, so the gap must be 5 deviations.
     dark &= level[ring] - smooth > 5.0 * np.sqrt(np.maximum(level[ring], 0.0) / 28.0)
+    dark = np.asarray(ndimage.binary_opening(dark, iterations=3))
     labels, count = ndimage.label(dark)
     if count == 0:
         return np.ones(total.shape, dtype=bool)
@@ -271,17 +304,22 @@ def _centroid(
 
 
 def _beam_radius(frames: NDArray[np.float32], track: NDArray[np.float64]) -> float:
-    """Radius at which the beam's steep profile has met the slow diffuse background."""
-    total = frames.sum(axis=0, dtype=np.float64)
-    cy, cx = track.mean(axis=0)
+    """Radius at which the beam's steep profile has met the slow diffuse background.
+
+    Read from the late frames, whose reflections have faded, and from the darker part of each
+    circle, which passes between the reflections.
+    """
+    late = max(len(frames) // 3, 1)
+    total = frames[-late:].sum(axis=0, dtype=np.float64)
+    cy, cx = track[-late:].mean(axis=0)
     yy, xx = np.ogrid[: total.shape[0], : total.shape[1]]
     ring = np.hypot(yy - cy, xx - cx).astype(int)
     edge = max(int(0.15 * min(total.shape)), 8)
-    profile = np.array([np.median(total[ring == k]) for k in range(edge)])
-    base = np.percentile(profile[edge // 3 :], 75.0)
+    profile = np.array([np.percentile(total[ring == k], 35.0) for k in range(edge)])
     drop = profile[:-1] / np.maximum(profile[1:], 1e-9)
-    steep = np.flatnonzero((drop > 1.15) & (profile[:-1] > 1.2 * base))
-    return float(steep[-1] + 3.0) if steep.size else 5.0
+    start = int(np.argmax(drop))
+    shallow = np.flatnonzero((drop[start:-1] < 1.15) & (drop[start + 1 :] < 1.15))
+    return float(start + shallow[0] + 2.0) if shallow.size else float(edge)
 
 
 def register_sum(

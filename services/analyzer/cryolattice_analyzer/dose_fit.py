@@ -32,6 +32,31 @@ class FadingData:
 
 
 @dataclass(frozen=True)
+class PlateauPrior:
+    """A plateau known from elsewhere, as a mean and its deviation.
+
+    Attributes
+    ----------
+    mean, deviation : float
+        Share of the intensity at zero dose.
+    dispersion : float
+        Of the fit that it enters, so that both are on one scale.
+    """
+
+    mean: float
+    deviation: float
+    dispersion: float
+
+
+@dataclass(frozen=True)
+class _PlateauGrid:
+    """Plateaus to try and what chi2 each costs beforehand."""
+
+    values: NDArray[np.float64]
+    penalty: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class FadingFit:
     """A fitted fading curve.
 
@@ -99,7 +124,9 @@ def fading_curve(
     return np.asarray((1.0 - plateau) * np.exp(-dose / critical_dose) + plateau)
 
 
-def fit_fading(data: FadingData, model: FadingModel) -> FadingFit:
+def fit_fading(
+    data: FadingData, model: FadingModel, prior: PlateauPrior | None = None
+) -> FadingFit:
     """Fit I0_s [(1 - p) E(D; Dc) + p] with a shared Dc (and p), one I0 a spot.
 
     Weights are inverse variances of the model's expected counts, updated three times. The
@@ -113,6 +140,8 @@ def fit_fading(data: FadingData, model: FadingModel) -> FadingFit:
     ----------
     data : FadingData
     model : "exponential" or "exponential+offset"
+    prior : PlateauPrior, optional
+        What other spacings say of the plateau.
 
     Returns
     -------
@@ -121,25 +150,34 @@ def fit_fading(data: FadingData, model: FadingModel) -> FadingFit:
     edges = data.dose_edges
     with_offset = model == "exponential+offset"
     plateaus = _PLATEAUS if with_offset else np.zeros(1)
+    if with_offset and prior is not None:
+        reach = 5.0 * prior.deviation
+        plateaus = np.linspace(max(prior.mean - reach, 0.0), min(prior.mean + reach, 0.9), 41)
+    penalty = np.zeros(len(plateaus))
+    if prior is not None:
+        penalty = prior.dispersion * ((plateaus - prior.mean) / prior.deviation) ** 2
+    grid = _PlateauGrid(plateaus, penalty)
     first, total = float(edges[1] - edges[0]), float(edges[-1])
     log_grid = np.linspace(np.log(0.1 * first), np.log(50.0 * total), 260)
     expected = np.maximum(_smooth(data.intensity), 0.0)
     low, high = 0, len(log_grid) - 1
     for _ in range(4):
         weights = 1.0 / (data.background_variance + data.shot_variance * expected)
-        chi2 = _profile(data, weights, log_grid, plateaus)[0]
+        chi2 = _profile(data, weights, log_grid, grid)[0]
         best = int(np.argmin(chi2))
         low, high = max(best - 1, 0), min(best + 1, len(log_grid) - 1)
-        log_dc, plateau, _ = _polish(data, weights, log_grid[low], log_grid[high], plateaus)
+        log_dc, plateau = _polish(data, weights, (log_grid[low], log_grid[high]), grid)
         curve = (1 - plateau) * exposure_average(edges, float(np.exp(log_dc))) + plateau
         initial = (weights * data.intensity) @ curve / (weights @ curve**2)
         expected = np.maximum(initial, 0.0)[:, None] * curve
     chi2_best = float((weights * (data.intensity - expected) ** 2).sum())
     spots, frames = data.intensity.shape
     freedom = max(spots * (frames - 1) - 1 - int(with_offset), 1)
-    dispersion, quantile = _dispersion(data, weights, expected, chi2_best, freedom, log_dc, plateau)
+    dispersion, quantile = _dispersion(data, weights, expected, freedom, (log_dc, plateau))
     threshold = quantile**2 * dispersion
-    ci = _limits(data, weights, log_grid, plateaus, log_dc, threshold)
+    ci = _limits(
+        data, weights, (log_grid[0], log_grid[-1]), grid, log_dc=log_dc, threshold=threshold
+    )
     return FadingFit(
         critical_dose_e_per_angstrom2=float(np.exp(log_dc)),
         ci95_low=ci[0],
@@ -161,20 +199,49 @@ def _smooth(intensity: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / 3.0)
 
 
-def _profile(
+def _surface(
     data: FadingData,
     weights: NDArray[np.float64],
     log_dc: NDArray[np.float64],
     plateaus: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least chi2 over plateau and initial intensities at each ln Dc, and that plateau."""
+) -> NDArray[np.float64]:
+    """Least chi2 over initial intensities, shape (ln Dc, plateau)."""
     fading = exposure_average(data.dose_edges, np.exp(log_dc))
     curves = (1 - plateaus)[None, :, None] * fading[:, None, :] + plateaus[None, :, None]
     weighted = weights * data.intensity
     cross = np.maximum(np.tensordot(weighted, curves, axes=([1], [2])), 0.0)
     square = np.tensordot(weights, curves**2, axes=([1], [2]))
     constant = float((weighted * data.intensity).sum())
-    chi2 = constant - (cross**2 / np.maximum(square, 1e-300)).sum(axis=0)
+    return np.asarray(constant - (cross**2 / np.maximum(square, 1e-300)).sum(axis=0))
+
+
+def plateau_profile(
+    data: FadingData, fit: FadingFit, plateaus: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the least chi2 at each plateau, everything else refitted, over the dispersion.
+
+    Parameters
+    ----------
+    data : FadingData
+    fit : FadingFit
+        Gives the weights, the dispersion and where to look for the critical dose.
+    plateaus : ndarray, shape (n,)
+        Shares of the intensity at zero dose.
+    """
+    centre = np.log(fit.critical_dose_e_per_angstrom2)
+    chi2 = _surface(data, fit.weights, np.linspace(centre - 2.0, centre + 2.0, 401), plateaus)
+    return np.asarray(chi2.min(axis=0) / fit.dispersion)
+
+
+def _profile(
+    data: FadingData,
+    weights: NDArray[np.float64],
+    log_dc: NDArray[np.float64],
+    grid: _PlateauGrid,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least chi2 over plateau and initial intensities at each ln Dc, and that plateau."""
+    plateaus = grid.values
+    chi2 = _surface(data, weights, log_dc, plateaus) + grid.penalty
     best = np.argmin(chi2, axis=1)
     rows = np.arange(len(log_dc))
     value, place = chi2[rows, best], plateaus[best].astype(np.float64)
@@ -192,27 +259,29 @@ def _profile(
 def _polish(
     data: FadingData,
     weights: NDArray[np.float64],
-    low: float,
-    high: float,
-    plateaus: NDArray[np.float64],
-) -> tuple[float, float, float]:
+    bracket: tuple[float, float],
+    grid: _PlateauGrid,
+) -> tuple[float, float]:
+    """Close in on the best ln Dc; return it and its plateau."""
+    low, high = bracket
     for _ in range(4):
-        grid = np.linspace(low, high, 13)
-        chi2, place = _profile(data, weights, grid, plateaus)
+        trials = np.linspace(low, high, 13)
+        chi2, place = _profile(data, weights, trials, grid)
         best = int(np.argmin(chi2))
-        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 12)]
-    return float(grid[best]), float(place[best]), float(chi2[best])
+        low, high = trials[max(best - 1, 0)], trials[min(best + 1, 12)]
+    return float(trials[best]), float(place[best])
 
 
 def _limits(
     data: FadingData,
     weights: NDArray[np.float64],
-    log_grid: NDArray[np.float64],
-    plateaus: NDArray[np.float64],
+    ends: tuple[float, float],
+    grid: _PlateauGrid,
+    *,
     log_dc: float,
     threshold: float,
 ) -> tuple[float, float]:
-    least = float(_profile(data, weights, np.array([log_dc]), plateaus)[0][0])
+    least = float(_profile(data, weights, np.array([log_dc]), grid)[0][0])
 
     def crossing(end: float) -> float | None:
         # Geometric steps from the optimum bracket the crossing, bisection closes in.
@@ -222,17 +291,17 @@ def _limits(
             outside = log_dc + step
             if (outside - end) * np.sign(step) > 0:
                 return None
-            if _profile(data, weights, np.array([outside]), plateaus)[0][0] > least + threshold:
+            if _profile(data, weights, np.array([outside]), grid)[0][0] > least + threshold:
                 break
             inside, step = outside, 1.6 * step
         for _ in range(2):
-            grid = np.linspace(inside, outside, 12)
-            above = _profile(data, weights, grid, plateaus)[0] > least + threshold
+            trials = np.linspace(inside, outside, 12)
+            above = _profile(data, weights, trials, grid)[0] > least + threshold
             k = max(int(np.argmax(above)), 1)
-            inside, outside = float(grid[k - 1]), float(grid[k])
+            inside, outside = float(trials[k - 1]), float(trials[k])
         return 0.5 * (inside + outside)
 
-    low, high = crossing(float(log_grid[0])), crossing(float(log_grid[-1]))
+    low, high = crossing(ends[0]), crossing(ends[1])
     return (
         0.0 if low is None else float(np.exp(low)),
         float("inf") if high is None else float(np.exp(high)),
@@ -243,17 +312,16 @@ def _dispersion(
     data: FadingData,
     weights: NDArray[np.float64],
     expected: NDArray[np.float64],
-    chi2: float,
     freedom: int,
-    log_dc: float,
-    plateau: float,
+    solution: tuple[float, float],
 ) -> tuple[float, float]:
     """Return the factor on the variance and the two-sided 95 % quantile that goes with it."""
     edges = data.dose_edges
+    log_dc, plateau = solution
     rest = data.intensity - expected
-    candidates = [(chi2 / freedom, freedom)]
+    candidates = [(float((weights * rest**2).sum()) / freedom, freedom)]
     strength = expected.sum(axis=1)
-    share = strength / max(float(strength.sum()), 1e-300)
+    share = strength / strength.sum() if strength.sum() > 0 else np.ones(len(strength))
     common = (share[:, None] * rest).sum(axis=0)
     variance = (share[:, None] ** 2 / weights).sum(axis=0)
     frames = rest.shape[1]

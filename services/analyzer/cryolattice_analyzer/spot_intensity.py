@@ -135,6 +135,7 @@ def measure_spots(
     hk: NDArray[np.int64],
     positions_px: NDArray[np.float64],
     centres_px: NDArray[np.float64],
+    *,
     widths: WidthModel,
     radial: NDArray[np.float64],
     noise: DetectorNoise,
@@ -175,7 +176,8 @@ def measure_spots(
     distance = np.hypot(*(positions_px[0] - centres_px[0]).T)
     sigma = widths.sigma_px(fraction[:, None], distance[None, :])
     spacing = float(np.linalg.norm(basis_px, axis=1).min())
-    steps = np.array([(i, j) for i in (-2, -1, 0, 1, 2) for j in (-2, -1, 0, 1, 2) if (i, j) != (0, 0)])
+    around = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)]
+    steps = np.array(around)
     kept: list[int] = []
     results: list[tuple[NDArray[np.float64], ...]] = []
     for spot in range(len(hk)):
@@ -183,7 +185,7 @@ def measure_spots(
         reach = max(min(reach, 0.8 * spacing), 2.5 * float(sigma[:, spot].max()))
         near = steps @ basis_px
         near = near[np.hypot(*near.T) < reach + 3.0 * sigma[:, spot].max()]
-        window = _window(frames, positions_px[:, spot], centres_px, radial, mask, reach)
+        window = _window(frames, positions_px[:, spot], centres_px, radial, mask, reach=reach)
         measured = _fit_window(window, sigma[:, spot], near, noise)
         if measured is not None:
             kept.append(spot)
@@ -215,6 +217,7 @@ def _window(
     centres: NDArray[np.float64],
     radial: NDArray[np.float64],
     mask: NDArray[np.bool_],
+    *,
     reach: float,
 ) -> _Window:
     half = int(np.ceil(reach))
@@ -244,9 +247,7 @@ def _fit_window(
     core = np.hypot(window.y, window.x) < 2.5 * sigma[:, None]
     if (window.visible.sum(axis=1) < 12).any():
         return None
-    seen = (core & (window.visible > 0)).sum(axis=1) / np.maximum(
-        np.pi * (2.5 * sigma) ** 2, 1.0
-    )
+    seen = (core & (window.visible > 0)).sum(axis=1) / np.maximum(np.pi * (2.5 * sigma) ** 2, 1.0)
     if seen.min() < 0.9:
         return None
     s2 = sigma[:, None] ** 2

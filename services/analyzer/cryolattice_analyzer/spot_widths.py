@@ -9,6 +9,17 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 _SHELLS = 3
+# Terms of the polynomial that are tried together, fewest first.
+_SHAPES = (
+    [0],
+    [0, 1],
+    [0, 2],
+    [0, 1, 2],
+    [0, 2, 4],
+    [0, 1, 2, 3],
+    [0, 1, 2, 4],
+    [0, 1, 2, 3, 4, 5],
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,7 @@ def fit_widths(
     distances_px: NDArray[np.float64],
     weights: NDArray[np.float64],
     reach_px: float,
+    *,
     start_sigma_px: float,
 ) -> WidthModel:
     """Measure the width in shells of angle, frame by frame, and fit the polynomial.
@@ -138,7 +150,7 @@ def fit_widths(
     Returns
     -------
     WidthModel
-        With as many terms as Schwarz's criterion (BIC) supports.
+        With as many terms as a strict form of Schwarz's criterion supports.
     """
     farthest = float(distances_px.max())
     used = np.flatnonzero(weights > 0)
@@ -156,7 +168,7 @@ def fit_widths(
             sigma, error, snr = stack_sigma(
                 image, positions_px[frame, shell], weights[shell], reach_px
             )
-            if snr > 6.0 and error < 0.15 * sigma and sigma < 0.6 * reach_px:
+            if snr > 10.0 and error < 0.15 * sigma and sigma < 0.6 * reach_px:
                 u = float(np.average((distances_px[shell] / farthest) ** 2, weights=weights[shell]))
                 rows.append(((frame + 0.5) / count, u, sigma**2, 2.0 * sigma * error))
     constant = np.zeros(6)
@@ -165,27 +177,27 @@ def fit_widths(
     if len(rows) < 3:
         return WidthModel(constant, 1.0, farthest, least, most)
     x, u, value, error = np.array(rows).T
-    # A floor of 1 %: a Gaussian is not exactly the profile.
-    error = np.hypot(error, 0.02 * value)
+    # A floor of 0.5 % of sigma: a Gaussian is not exactly the profile.
+    error = np.hypot(error, 0.01 * value)
     terms = _terms(x, u)
     best: NDArray[np.float64] = constant
     best_score = np.inf
-    for size in (1, 2, 3, 4, 6):
-        if size == 3:
-            chosen = [0, 2]
-        else:
-            chosen = list(range(size))
+    for chosen in _SHAPES:
         if len(rows) < 2 * len(chosen):
             continue
         design = terms[chosen].T / error[:, None]
         answer = np.linalg.lstsq(design, value / error, rcond=None)[0]
         chi2 = float(((design @ answer - value / error) ** 2).sum())
-        score = chi2 + len(chosen) * np.log(len(rows))
+        # Three times Schwarz's price of a term: real broadening pays it easily, and a spurious
+        # slope would tilt every fading curve.
+        score = chi2 + 3.0 * len(chosen) * np.log(len(rows))
         if score < best_score:
             best_score = score
             best = np.zeros(6)
             best[chosen] = answer
-    return WidthModel(best, float(x.max()), farthest, least, most)
+    # A straight line may be prolonged beyond the last measured width, a parabola may not.
+    last = float(x.max()) if best[4] or best[5] else 1.0
+    return WidthModel(best, last, farthest, least, most)
 
 
 def _terms(x: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
