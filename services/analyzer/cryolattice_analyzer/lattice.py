@@ -33,6 +33,7 @@ from cryolattice_analyzer.lattice_search import (
 from cryolattice_analyzer.power_spectrum import PowerSpectrum, hann_window, power_spectrum
 
 SCALE_TOLERANCE = 0.04
+BLIND_RESOLUTION_PER_ANGSTROM = 1.2
 # A lattice is reported where noise alone would give one in fewer than this share of images.
 LOG10_FALSE_ALARM_LIMIT = -5.0
 # Cells closer than this to square or hexagonal count as such, for the range of rotations.
@@ -193,6 +194,9 @@ def find_lattice(
 ) -> LatticeSearch:
     """Find the crystal's lattice in a micrograph.
 
+    The basis is right to about 0.1 % of a length; film beside the crystal and its edge limit it.
+    `average.refine_on_crystal` goes on from there, to the error that its covariance states.
+
     With a parent cell, rotations and scales within 4 % are searched with all reflections up to the
     resolution; strain and shear are then free. Without one, any lattice that indexes the spots.
 
@@ -213,10 +217,14 @@ def find_lattice(
         where all the evidence lies on one line through the origin (fringes).
     """
     spectrum = spectrum if spectrum is not None else power_spectrum(image, pixel_size_angstrom)
-    g_max = min(resolution_per_angstrom, 0.48 / pixel_size_angstrom)
+    # An unknown cell may be small: its reflections are looked for as far as atoms scatter.
+    limit = resolution_per_angstrom if parent is not None else BLIND_RESOLUTION_PER_ANGSTROM
+    g_max = min(limit, 0.48 / pixel_size_angstrom)
     match, period = _coarse(spectrum, parent, g_max)
     if match is None:
-        return LatticeSearch(False, None, 0.0, "fewer than three spots stand out of the noise")
+        return LatticeSearch(
+            False, None, 0.0, "fewer than three spots stand out, or they lie on no lattice"
+        )
     alarm = match.log10_false_alarm
     if alarm > LOG10_FALSE_ALARM_LIMIT:
         return LatticeSearch(
@@ -291,16 +299,19 @@ def _nearest_setting(
         180.0: -np.eye(2, dtype=np.int64),
     }
     turn = turns[period_deg].astype(np.float64)
+    best = (np.inf, reciprocal, covariance)
     for _ in range(round(360 / period_deg)):
-        azimuth = np.degrees(np.arctan2(direct[0, 1], direct[0, 0]))
-        if -period_deg / 2 < azimuth <= period_deg / 2:
-            break
+        azimuth = float(np.degrees(np.arctan2(direct[0, 1], direct[0, 0])))
+        # Of two settings equally far from zero, the positive one.
+        distance = abs(azimuth - 1e-9)
+        if distance < best[0]:
+            best = (distance, reciprocal, covariance)
         direct = turn @ direct
         change = np.linalg.inv(turn).T
         reciprocal = change @ reciprocal
         wide = np.kron(change, np.eye(2))
         covariance = wide @ covariance @ wide.T
-    return reciprocal, covariance
+    return best[1], best[2]
 
 
 def _spots(

@@ -24,6 +24,8 @@ STRAIN_TOLERANCE = 0.012
 # Inside this many bins of zero frequency the crystal's outline, not its lattice, makes the
 # spectrum.
 INNER_BINS = 8
+# Without a known cell, spots that are there must lie on nodes with less chance than this.
+LOG10_COINCIDENCE_LIMIT = -2.0
 
 
 @dataclass(frozen=True)
@@ -209,39 +211,50 @@ def search_any_cell(spectrum: PowerSpectrum, *, g_max: float) -> CellMatch | Non
     """Shortest basis that indexes the strongest spots, without a known cell.
 
     Pairs of the strongest spots are tried as a basis; each basis is judged by how improbable it is
-    that so many of the other spots fall on its nodes by chance (a binomial tail).
+    that so many of the other spots fall on its nodes by chance (a binomial tail). The false alarm
+    also counts how improbable three such spots are in noise.
 
     Returns
     -------
     CellMatch or None
-        None where fewer than three independent spots stand out, or none of the bases explains them.
+        None where fewer than three spots stand out, or chance explains how they lie.
     """
-    peaks, _ = strongest_peaks(spectrum, g_max, 40)
+    peaks, evidence = strongest_peaks(spectrum, g_max, 40)
     if len(peaks) < 3:
         return None
     step = max(spectrum.step_per_angstrom)
-    tolerance = 2.5 * step
-    best: tuple[float, NDArray[np.float64]] | None = None
-    seeds = np.concatenate([peaks, -peaks])
-    for i in range(min(len(peaks), 16)):
-        for j in range(len(seeds)):
-            basis = np.stack([peaks[i], seeds[j]])
+    tolerance = 2.0 * step
+    sizes = sorted({size for size in (6, 12, 24, len(peaks)) if size <= len(peaks)} | {3})
+    best: tuple[float, NDArray[np.float64], int] | None = None
+    seeds = np.concatenate([peaks[:12], -peaks[:12]])
+    for i in range(min(len(peaks), 12)):
+        for seed in seeds:
+            pair = np.stack([peaks[i], seed])
+            # The smallest area that any lattice kept below could have; less is one line.
+            if abs(np.linalg.det(pair)) < 0.2 * (INNER_BINS * step) ** 2:
+                continue
+            basis = reduced_basis(pair)
             area = float(np.linalg.det(basis))
             shortest = min(np.linalg.norm(basis, axis=1))
-            if area < 0.2 * shortest**2 or shortest < INNER_BINS * step:
+            if shortest < INNER_BINS * step or area < 0.2 * shortest**2:
                 continue
             index = peaks @ np.linalg.inv(basis)
             miss = np.linalg.norm((index - np.rint(index)) @ basis, axis=1)
-            hits = int(np.count_nonzero(miss < tolerance)) - 2
+            on_node = (miss < tolerance) & (np.abs(np.rint(index)).sum(axis=1) > 0)
             chance = min(1.0, np.pi * tolerance**2 / area)
-            score = _log10_binomial_tail(len(peaks) - 2, hits, chance)
-            # A multiple of the cell explains as many spots with a smaller chance: it scores worse.
-            if best is None or score < best[0] - 1e-9:
-                best = (score, basis)
+            # Weak peaks may be artefacts: the strongest few are judged by themselves too.
+            for size in sizes:
+                hits = int(np.count_nonzero(on_node[:size])) - 2
+                score = _log10_binomial_tail(size - 2, hits, chance)
+                if best is None or score < best[0] - 1e-9:
+                    best = (score, basis, int(np.flatnonzero(on_node)[min(2, on_node.sum() - 1)]))
     if best is None:
         return None
-    trials = np.log10(16.0 * 2 * len(peaks))
-    return CellMatch(reduced_basis(best[1]), min(0.0, best[0] + trials))
+    coincidence = best[0] + np.log10(len(sizes) * 12.0 * len(seeds))
+    if coincidence > LOG10_COINCIDENCE_LIMIT:
+        return None
+    three_spots = -3 * float(evidence[best[2]]) / np.log(10)
+    return CellMatch(best[1], max(-300.0, min(0.0, coincidence + min(0.0, three_spots))))
 
 
 def _log10_binomial_tail(trials: int, hits: int, chance: float) -> float:
@@ -266,7 +279,7 @@ def reduced_basis(reciprocal: NDArray[np.float64]) -> NDArray[np.float64]:
     u, v = reciprocal[0].copy(), reciprocal[1].copy()
     if np.linalg.norm(u) > np.linalg.norm(v):
         u, v = v, u
-    while True:
+    for _ in range(64):
         v = v - np.rint(v @ u / (u @ u)) * u
         if np.linalg.norm(v) >= np.linalg.norm(u) * (1 - 1e-12):
             break

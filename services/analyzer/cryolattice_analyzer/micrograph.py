@@ -114,7 +114,7 @@ def _read_mrc(
     """Return the array, the voxel size along x and y (None where absent) and the energy in keV."""
     try:
         with python_warnings.catch_warnings():
-            # Too many bytes after the data is only a warning of mrcfile, and harmless.
+            # Bytes after the data are harmless, and values are checked below.
             python_warnings.simplefilter("ignore")
             mrc = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(data))
         values = None if mrc.data is None else np.array(mrc.data)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_analyzer.lattice import Lattice2D, ParentCell, find_lattice
+
+sys.path.insert(0, str(Path(__file__).parent))
+from planted_crystal import plant
+
+PARENT = ParentCell(4.7, 4.7, 90.0)
+
+
+def found(*args: object, **kwargs: object) -> Lattice2D:
+    result = find_lattice(*args, **kwargs)  # type: ignore[arg-type]
+    assert result.found, result.reason
+    assert result.lattice is not None
+    return result.lattice
+
+
+@pytest.mark.parametrize("rotation", [-44.0, -10.0, 0.0, 33.0, 44.5])
+def test_strained_and_turned_lattices(rotation: float) -> None:
+    planted = plant(
+        a=4.7 * 1.012, b=4.7 * 0.992, gamma_deg=90.6, rotation_deg=rotation, seed=int(rotation) + 99
+    )
+    lattice = found(planted.counts, 0.5, PARENT)
+    assert lattice.a_angstrom == pytest.approx(4.7 * 1.012, rel=2e-3)
+    assert lattice.b_angstrom == pytest.approx(4.7 * 0.992, rel=2e-3)
+    assert lattice.gamma_deg == pytest.approx(90.6, abs=0.1)
+    assert lattice.rotation_deg == pytest.approx(rotation, abs=0.1)
+    assert lattice.mismatch_percent(PARENT) == pytest.approx(0.195, abs=0.15)
+
+
+def test_errors_are_of_the_size_that_the_covariance_says() -> None:
+    deviations = []
+    for seed in range(8):
+        planted = plant(seed=seed, edge=None, pixels=(256, 256), contrast=0.5)
+        lattice = found(planted.counts, 0.5, PARENT)
+        errors = lattice.standard_errors
+        deviations += [
+            (lattice.a_angstrom - 4.7) / errors[0],
+            (lattice.b_angstrom - 4.7) / errors[1],
+            (lattice.gamma_deg - 90) / errors[2],
+            (lattice.rotation_deg - 12) / errors[3],
+        ]
+    # 32 values: the chi-square's 0.1 % limits; the window costs up to half as much again.
+    assert 0.6 < np.sqrt(np.mean(np.square(deviations))) < 2.2
+
+
+def test_hexagonal_and_oblique_cells() -> None:
+    planted = plant(a=4.4, b=4.4, gamma_deg=120, rotation_deg=-21)
+    lattice = found(planted.counts, 0.5, ParentCell(4.4, 4.4, 120))
+    assert lattice.rotation_deg == pytest.approx(-21, abs=0.1)
+    assert lattice.gamma_deg == pytest.approx(120, abs=0.1)
+    planted = plant(a=4.4, b=6.1, gamma_deg=75, rotation_deg=70, pixels=(400, 560))
+    lattice = found(planted.counts, 0.5, ParentCell(4.4, 6.1, 105))
+    assert lattice.gamma_deg == pytest.approx(75, abs=0.1)
+    assert lattice.b_angstrom == pytest.approx(6.1, rel=2e-3)
+
+
+def test_without_a_parent() -> None:
+    planted = plant(a=5.2, b=6.4, gamma_deg=97, rotation_deg=20)
+    lattice = found(planted.counts, 0.5)
+    lengths = sorted([lattice.a_angstrom, lattice.b_angstrom])
+    np.testing.assert_allclose(lengths, [5.2, 6.4], rtol=2e-3)
+
+
+def smooth_fringes(rng: np.random.Generator) -> np.ndarray:
+    yy, xx = np.mgrid[:320, :320] * 0.5
+    return rng.poisson(5 * (1 + 0.4 * np.cos(2 * np.pi * (0.19 * xx + 0.09 * yy)))).astype(float)
+
+
+@pytest.mark.parametrize("parent", [PARENT, None])
+def test_nothing_is_found_in_noise_film_edges_or_fringes(parent: ParentCell | None) -> None:
+    rng = np.random.default_rng(8)
+    yy, xx = np.mgrid[:320, :320]
+    cases = [rng.poisson(5, (320, 320)).astype(float) for _ in range(8)]
+    cases += [plant(contrast=0.0, seed=seed, pixels=(320, 320)).counts for seed in range(8)]
+    cases += [rng.poisson(3 + 3 * (0.8 * xx + 0.6 * yy > 280)).astype(float), smooth_fringes(rng)]
+    for image in cases:
+        result = find_lattice(image, 0.5, parent)
+        assert not result.found
+        assert result.lattice is None
+        assert result.reason
+
+
+def test_false_alarm_is_calibrated() -> None:
+    rng = np.random.default_rng(5)
+    values = [
+        find_lattice(rng.normal(size=(192, 192)), 0.5, PARENT).log10_false_alarm for _ in range(60)
+    ]
+    # A chance of 10^-1 should come in a tenth of the images (trials are counted as independent, which
+    # makes it rarer), one of 10^-3.5 in none.
+    assert np.mean(np.array(values) < -1) < 0.25
+    assert min(values) > -3.5
+
+
+def test_dose_too_low_is_said() -> None:
+    planted = plant(counts_per_pixel=0.02, contrast=0.5)
+    result = find_lattice(planted.counts, 0.5, PARENT)
+    assert not result.found
+    assert "noise" in result.reason
+
+
+def test_impossible_parent() -> None:
+    with pytest.raises(InvalidInputError, match="must be positive"):
+        ParentCell(4.7, -1.0)
