@@ -23,7 +23,7 @@ def group(
     step: float = 0.6,
     frames: int = 20,
 ) -> FadingData:
-    edges = step * np.arange(frames + 1)
+    edges = step * np.arange(frames + 1, dtype=np.float64)
     dc = np.asarray(critical_dose * np.exp(scatter * rng.normal(size=spots)), np.float64)
     curve = (1 - plateau) * exposure_average(edges, dc) + plateau
     mean = counts * np.exp(0.4 * rng.normal(size=(spots, 1))) * curve
