@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.io
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.lattice import Lattice2D, ParentCell, find_lattice
@@ -93,8 +94,8 @@ def test_false_alarm_is_calibrated() -> None:
     values = [
         find_lattice(rng.normal(size=(192, 192)), 0.5, PARENT).log10_false_alarm for _ in range(60)
     ]
-    # A chance of 10^-1 should come in a tenth of the images (trials are counted as independent, which
-    # makes it rarer), one of 10^-3.5 in none.
+    # A chance of 10^-1 should come in a tenth of the images (trials are counted as independent,
+    # which makes it rarer), one of 10^-3.5 in none.
     assert np.mean(np.array(values) < -1) < 0.25
     assert min(values) > -3.5
 
@@ -109,3 +110,17 @@ def test_dose_too_low_is_said() -> None:
 def test_impossible_parent() -> None:
     with pytest.raises(InvalidInputError, match="must be positive"):
         ParentCell(4.7, -1.0)
+
+
+@pytest.mark.real_data
+def test_real_graphene() -> None:
+    file = Path(__file__).parents[3] / "shared" / "data" / "real" / "lattice"
+    file /= "jacobjma_graphene.tif"
+    if not file.exists():
+        pytest.skip("the third-party micrograph is not there")
+    image = skimage.io.imread(file).astype(float)
+    for parent in (None, ParentCell(2.46, 2.46, 120)):
+        lattice = found(image, 0.11955, parent)
+        spacings = 1 / np.linalg.norm(lattice.reciprocal, axis=1)
+        assert np.all((spacings > 2.11) & (spacings < 2.17))
+        assert min(abs(lattice.gamma_deg - 60), abs(lattice.gamma_deg - 120)) < 1.5

@@ -97,7 +97,7 @@ def test_values_that_are_not_finite_are_counted_and_located(
     tmp_path: Path, image: np.ndarray, value: float
 ) -> None:
     image[7, 11] = image[50, 3] = value
-    with pytest.raises(InvalidInputError, match="2 of 7680.*y = 7, x = 11"):
+    with pytest.raises(InvalidInputError, match=r"2 of 7680.*y = 7, x = 11"):
         read_micrograph(mrc_bytes(tmp_path, image), "a.mrc")
 
 

@@ -247,7 +247,8 @@ def search_any_cell(spectrum: PowerSpectrum, *, g_max: float) -> CellMatch | Non
                 hits = int(np.count_nonzero(on_node[:size])) - 2
                 score = _log10_binomial_tail(size - 2, hits, chance)
                 if best is None or score < best[0] - 1e-9:
-                    best = (score, basis, int(np.flatnonzero(on_node)[min(2, on_node.sum() - 1)]))
+                    nodes = np.flatnonzero(on_node)
+                    best = (score, basis, int(nodes[min(2, nodes.size - 1)]))
     if best is None:
         return None
     coincidence = best[0] + np.log10(len(sizes) * 12.0 * len(seeds))
