@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cryolattice.errors import PreconditionError
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from cryolattice_analyzer.lattice import Lattice2D
     from cryolattice_analyzer.superlattice import Superlattice
 
-# numpy and scipy are imported where they are used: the server itself needs neither
+# scipy and the science are imported where they are used: workers start faster
 
 
 def run_lattice(context: JobContext, spec: analyzer_pb2.LatticeSpec) -> None:
@@ -101,3 +103,31 @@ def run_average(context: JobContext, spec: analyzer_pb2.AverageSpec) -> None:
         g_max_per_angstrom=limit,
     )
     save_average(context.output, average)
+
+
+def run_ctf(context: JobContext, spec: analyzer_pb2.CtfSpec) -> None:
+    """Fit defocus and astigmatism to the rings of the film."""
+    from cryolattice_analyzer.ctf import fit_ctf  # noqa: PLC0415
+    from cryolattice_analyzer.jobs.stored import (  # noqa: PLC0415
+        load_lattice,
+        load_micrograph,
+        save_ctf,
+    )
+
+    image = load_micrograph(context.inputs.open(spec.micrograph, "micrograph", field="micrograph"))
+    film = spots = None
+    if spec.lattice.name:
+        found = load_lattice(context.inputs.open(spec.lattice, "lattice", field="lattice"))
+        if found is not None:
+            film = found.area.film
+            spots = [spot.g_per_angstrom for spot in found.superlattice.spots]
+    fit = fit_ctf(
+        image.counts,
+        image.pixel_size_angstrom,
+        energy_kev=image.energy_kev,
+        cs_mm=image.cs_mm,
+        amplitude_contrast=spec.amplitude_contrast,
+        film=film,
+        spots_per_angstrom=None if spots is None else np.asarray(spots),
+    )
+    save_ctf(context.output, fit)

@@ -18,6 +18,7 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 
 G_MAX_PER_ANGSTROM = 0.7
 FOCAL_SPREAD_ANGSTROM = 30.0
+AMPLITUDE_CONTRAST = 0.07
 _LARGEST_SUPERCELL = 12
 _DEFAULT_SUPERCELL = 2
 
@@ -70,6 +71,8 @@ def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
     inputs.open(spec.micrograph, "micrograph", field="micrograph")
     if spec.lattice.name:
         inputs.open(spec.lattice, "lattice", field="lattice")
+    if not spec.HasField("amplitude_contrast"):
+        spec.amplitude_contrast = AMPLITUDE_CONTRAST
     if not 0 <= spec.amplitude_contrast <= 1:
         raise InvalidInputError(
             f"amplitude_contrast is {spec.amplitude_contrast:g}: choose 0 to 1",

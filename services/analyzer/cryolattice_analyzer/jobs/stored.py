@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from cryolattice_analyzer.average import AveragedCell
 from cryolattice_analyzer.crystal_area import CrystalArea
+from cryolattice_analyzer.ctf import CtfFit, LensCandidate
 from cryolattice_analyzer.lattice import Lattice2D, LatticeSpot
 from cryolattice_analyzer.superlattice import Superlattice, SuperlatticeSpot
+from cryolattice_analyzer.transfer import Lens
 
 if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader
@@ -136,9 +138,52 @@ def save_average(output: DatasetWriter, average: AveragedCell) -> None:
 def load_average(reader: DatasetReader) -> AveragedCell:
     """Read an averaged cell."""
     facts = reader.json("average.json")
+    fields: dict[str, Any] = {name: reader.array(name) for name, _, _ in _AVERAGE_ARRAYS}
+    fields |= {name: facts[name] for name in _AVERAGE_FACTS}
     return AveragedCell(
-        **{name: reader.array(name) for name, _, _ in _AVERAGE_ARRAYS},
-        **{name: facts[name] for name in _AVERAGE_FACTS},
+        **fields,
         supercell=tuple(facts["supercell"]),
         origin_px=tuple(facts["origin_px"]),
+    )
+
+
+def save_ctf(output: DatasetWriter, fit: CtfFit) -> None:
+    """Write the fit of the film's rings."""
+
+    def lens(found: Lens) -> dict[str, float]:
+        names = ("defocus_u_angstrom", "defocus_v_angstrom", "angle_deg")
+        return {name: getattr(found, name) for name in names}
+
+    summary: dict[str, Any] = {"found": fit.found, "score": fit.score}
+    if fit.found:
+        summary |= lens(fit.lens)
+        summary["fit_resolution_angstrom"] = fit.fit_resolution_angstrom
+        summary["ci95"] = {name: list(limits) for name, limits in fit.ci95.items()}
+    summary["alternatives"] = [
+        {**lens(other.lens), "score": other.score} for other in fit.alternatives
+    ]
+    output.add_json("ctf.json", summary)
+
+
+def load_ctf(reader: DatasetReader) -> CtfFit:
+    """Read the fit of the film's rings."""
+    summary = reader.json("ctf.json")
+
+    def lens(values: dict[str, float]) -> Lens:
+        return Lens.from_uv(
+            values["defocus_u_angstrom"], values["defocus_v_angstrom"], values["angle_deg"]
+        )
+
+    found = summary["found"]
+    return CtfFit(
+        found=found,
+        defocus_u_angstrom=summary["defocus_u_angstrom"] if found else np.nan,
+        defocus_v_angstrom=summary["defocus_v_angstrom"] if found else np.nan,
+        angle_deg=summary["angle_deg"] if found else np.nan,
+        fit_resolution_angstrom=summary["fit_resolution_angstrom"] if found else np.inf,
+        ci95={name: (low, high) for name, (low, high) in summary.get("ci95", {}).items()},
+        score=summary["score"],
+        alternatives=tuple(
+            LensCandidate(lens(other), other["score"]) for other in summary["alternatives"]
+        ),
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 
 Parent = Annotated[Path, typer.Argument(metavar="PARENT.cif", help="CIF of the parent crystal.")]
@@ -15,9 +16,7 @@ Parent = Annotated[Path, typer.Argument(metavar="PARENT.cif", help="CIF of the p
 
 def enumerate_orderings(
     parent: Parent,
-    supercell: Annotated[
-        tuple[int, int, int], typer.Option(help="Parent cells along a, b and c.", metavar="M N P")
-    ],
+    supercell: Supercell,
     out: Annotated[
         Path | None, typer.Option(help="Write each ordering as a CIF into this new folder.")
     ] = None,
@@ -55,5 +54,46 @@ def enumerate_orderings(
         console.print(f"CIFs in {out}")
 
 
-def simulate() -> None:
-    """X"""
+def simulate(
+    structure: Annotated[Path, typer.Argument(metavar="P.cif", help="CIF of the crystal.")],
+    supercell: Supercell = (1, 1, 1),
+    ordering: Annotated[
+        str | None,
+        typer.Option(help="Id from 'enumerate'; without it the crystal as its file gives it."),
+    ] = None,
+    energy_kev: Annotated[float, typer.Option(help="keV.")] = 300.0,
+    cs_mm: Annotated[float, typer.Option(help="Spherical aberration in mm, for images.")] = 2.7,
+    defocus: Annotated[
+        float, typer.Option(help="Angstrom, for images; positive is under focus.")
+    ] = 0.0,
+    thickness_max: Annotated[float, typer.Option(help="Greatest thickness, angstrom.")] = 300.8,
+    thickness_step: Annotated[
+        float | None, typer.Option(help="Angstrom; one period along c unless given.")
+    ] = None,
+    cluster: Clusters = None,
+    out: Out = None,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate one crystal along c: beams over thickness, images and diffraction patterns."""
+    from cryolattice.workflows.simulate import SimulateOptions  # noqa: PLC0415
+    from cryolattice.workflows.simulate import simulate as run  # noqa: PLC0415
+
+    options = SimulateOptions(
+        supercell=supercell,
+        ordering=ordering,
+        greatest_thickness_angstrom=thickness_max,
+        thickness_step_angstrom=thickness_step,
+        energy_kev=energy_kev,
+        cs_mm=cs_mm,
+        defocus_angstrom=defocus,
+        clusters=parse_clusters(cluster),
+    )
+    with session(server, quiet=as_json) as (lab, follow):
+        dataset = run(lab, structure, options, out=out, follow=follow)
+    if as_json:
+        print_json(dataset)
+        return
+    console.print(f"beams in {dataset['name']}, {int(dataset['size_bytes']):,} bytes")
+    if out is not None:
+        console.print(f"images in {out}", soft_wrap=True)

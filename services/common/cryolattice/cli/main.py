@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
 
 import typer
 
@@ -17,7 +18,7 @@ from cryolattice.cli.session import errors, print_json
 from cryolattice.errors import CryolatticeError, JobCancelledError, is_users_mistake
 
 # typer carries its own copy of click; of its exceptions only these leaves are public names
-_, _USAGE_ERROR, _CLICK_ERROR = typer.BadParameter.__mro__[:3]
+_USAGE_ERROR, _CLICK_ERROR = cast("list[type[Exception]]", typer.BadParameter.__mro__[1:3])
 
 app = typer.Typer(
     name="cryolattice",

@@ -17,6 +17,7 @@ from cryolattice.workflows.steps import (
     read_crystal,
     save_report,
     supercell_message,
+    thickness_series,
     unseen,
 )
 from cryolattice_api.analyzer.v1 import analyzer_pb2
@@ -115,7 +116,8 @@ def identify(
         What is wrong with the files or the options.
     """
     options = options or IdentifyOptions()
-    _check_thicknesses(options)
+    # any period will do to find a length that cannot be
+    thickness_series(1e-3, options.greatest_thickness_angstrom, options.thickness_step_angstrom)
     crystal = read_crystal(parent)
     cells = supercell_message(supercell)
     count = lab.call(
@@ -301,17 +303,6 @@ def _undetermined(found: _Found) -> dict[str, Any]:
     }
 
 
-def _check_thicknesses(options: IdentifyOptions) -> None:
-    for name, value in (
-        ("thickness_max", options.greatest_thickness_angstrom),
-        ("thickness_step", options.thickness_step_angstrom),
-    ):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise InvalidInputError(
-                f"{name} is {value:g} angstrom: give a positive thickness", field=name
-            )
-
-
 def _thicknesses(records: list[dict[str, Any]], options: IdentifyOptions) -> list[float]:
     """Multiples of the step, which holds whole periods of every model."""
     periods = sorted({round(float(record["period_angstrom"]), 6) for record in records})
@@ -323,15 +314,9 @@ def _thicknesses(records: list[dict[str, Any]], options: IdentifyOptions) -> lis
                 "beam, which have no common multiple: search one direction at a time",
                 field="zone_axes",
             )
-    step = options.thickness_step_angstrom or common
-    count = math.floor(options.greatest_thickness_angstrom / step + 1e-6)
-    if count < 1:
-        raise InvalidInputError(
-            f"thickness_max is {options.greatest_thickness_angstrom:g} angstrom, less than the "
-            f"first thickness of {step:g} angstrom: raise it",
-            field="thickness_max",
-        )
-    return [round(step * index, 6) for index in range(1, count + 1)]
+    return thickness_series(
+        common, options.greatest_thickness_angstrom, options.thickness_step_angstrom
+    )
 
 
 def _plane_supercell(records: list[dict[str, Any]]) -> tuple[int, int]:

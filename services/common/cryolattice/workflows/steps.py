@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,3 +92,29 @@ def save_report(lab: Lab, spec: analyzer_pb2.ReportSpec, out: Path, follow: Foll
     out.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (out / name).write_bytes(data)
+
+
+def thickness_series(
+    period_angstrom: float, greatest_angstrom: float, step_angstrom: float | None
+) -> list[float]:
+    """Return multiples of the step (one period unless given) up to the greatest thickness.
+
+    Raises
+    ------
+    InvalidInputError
+        A length that is not positive, or none that is short enough.
+    """
+    for name, value in (("thickness_max", greatest_angstrom), ("thickness_step", step_angstrom)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InvalidInputError(
+                f"{name} is {value:g} angstrom: give a positive thickness", field=name
+            )
+    step = step_angstrom or period_angstrom
+    count = math.floor(greatest_angstrom / step + 1e-6)
+    if count < 1:
+        raise InvalidInputError(
+            f"thickness_max is {greatest_angstrom:g} angstrom, less than the first thickness of "
+            f"{step:g} angstrom: raise it",
+            field="thickness_max",
+        )
+    return [round(step * index, 6) for index in range(1, count + 1)]

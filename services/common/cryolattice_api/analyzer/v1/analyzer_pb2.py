@@ -27,7 +27,7 @@ from cryolattice_api.common.v1 import dataset_pb2 as cryolattice__api_dot_common
 from cryolattice_api.common.v1 import job_pb2 as cryolattice__api_dot_common_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*cryolattice_api/analyzer/v1/analyzer.proto\x12\x1b\x63ryolattice_api.analyzer.v1\x1a\'cryolattice_api/common/v1/crystal.proto\x1a\'cryolattice_api/common/v1/dataset.proto\x1a#cryolattice_api/common/v1/job.proto\"\x93\x01\n\x08\x44oseSpec\x12\x35\n\x06series\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07\x63ompare\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x18\n\x10lattice_angstrom\x18\x03 \x01(\x01\"\x98\x01\n\x07\x43tfSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07lattice\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x1a\n\x12\x61mplitude_contrast\x18\x03 \x01(\x01\"\xad\x01\n\x0bLatticeSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x39\n\x0bparent_cell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.PlaneCell\x12\x13\n\x0bsupercell_a\x18\x03 \x01(\x05\x12\x13\n\x0bsupercell_b\x18\x04 \x01(\x05\"\xc6\x01\n\x0b\x41verageSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07lattice\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x13\n\x0bsupercell_a\x18\x03 \x01(\x05\x12\x13\n\x0bsupercell_b\x18\x04 \x01(\x05\x12\x1a\n\x12g_max_per_angstrom\x18\x05 \x01(\x01\"\xbd\x02\n\x08RankSpec\x12\x36\n\x07\x61verage\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x35\n\x06models\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x34\n\x05\x62\x65\x61ms\x18\x03 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x32\n\x03\x63tf\x18\x04 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x1d\n\x15\x66ocal_spread_angstrom\x18\x05 \x01(\x01\x12\x39\n\nmicrograph\x18\x06 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\"\x8f\x04\n\nReportSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07lattice\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x32\n\x03\x63tf\x18\x03 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07\x61verage\x18\x04 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x35\n\x06models\x18\x05 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x34\n\x05\x62\x65\x61ms\x18\x06 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07ranking\x18\x07 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x33\n\x04\x64ose\x18\x08 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\r\n\x05title\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x18\n\x10\x64\x65\x66ocus_angstrom\x18\x0b \x01(\x01\x12\r\n\x05\x63s_mm\x18\x0c \x01(\x01\"\x84\x02\n\x14\x43reateDoseJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32%.cryolattice_api.analyzer.v1.DoseSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12M\n\x06labels\x18\x05 \x03(\x0b\x32=.cryolattice_api.analyzer.v1.CreateDoseJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"~\n\x15\x43reateDoseJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x81\x02\n\x13\x43reateCtfJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x32\n\x04spec\x18\x02 \x01(\x0b\x32$.cryolattice_api.analyzer.v1.CtfSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12L\n\x06labels\x18\x05 \x03(\x0b\x32<.cryolattice_api.analyzer.v1.CreateCtfJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"}\n\x14\x43reateCtfJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x8d\x02\n\x17\x43reateLatticeJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32(.cryolattice_api.analyzer.v1.LatticeSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12P\n\x06labels\x18\x05 \x03(\x0b\x32@.cryolattice_api.analyzer.v1.CreateLatticeJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x18\x43reateLatticeJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x8d\x02\n\x17\x43reateAverageJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32(.cryolattice_api.analyzer.v1.AverageSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12P\n\x06labels\x18\x05 \x03(\x0b\x32@.cryolattice_api.analyzer.v1.CreateAverageJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x18\x43reateAverageJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x84\x02\n\x14\x43reateRankJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32%.cryolattice_api.analyzer.v1.RankSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12M\n\x06labels\x18\x05 \x03(\x0b\x32=.cryolattice_api.analyzer.v1.CreateRankJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"~\n\x15\x43reateRankJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x8a\x02\n\x16\x43reateReportJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32\'.cryolattice_api.analyzer.v1.ReportSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12O\n\x06labels\x18\x05 \x03(\x0b\x32?.cryolattice_api.analyzer.v1.CreateReportJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x17\x43reateReportJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate2\xf6\x05\n\x0f\x41nalyzerService\x12v\n\rCreateDoseJob\x12\x31.cryolattice_api.analyzer.v1.CreateDoseJobRequest\x1a\x32.cryolattice_api.analyzer.v1.CreateDoseJobResponse\x12s\n\x0c\x43reateCtfJob\x12\x30.cryolattice_api.analyzer.v1.CreateCtfJobRequest\x1a\x31.cryolattice_api.analyzer.v1.CreateCtfJobResponse\x12\x7f\n\x10\x43reateLatticeJob\x12\x34.cryolattice_api.analyzer.v1.CreateLatticeJobRequest\x1a\x35.cryolattice_api.analyzer.v1.CreateLatticeJobResponse\x12\x7f\n\x10\x43reateAverageJob\x12\x34.cryolattice_api.analyzer.v1.CreateAverageJobRequest\x1a\x35.cryolattice_api.analyzer.v1.CreateAverageJobResponse\x12v\n\rCreateRankJob\x12\x31.cryolattice_api.analyzer.v1.CreateRankJobRequest\x1a\x32.cryolattice_api.analyzer.v1.CreateRankJobResponse\x12|\n\x0f\x43reateReportJob\x12\x33.cryolattice_api.analyzer.v1.CreateReportJobRequest\x1a\x34.cryolattice_api.analyzer.v1.CreateReportJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*cryolattice_api/analyzer/v1/analyzer.proto\x12\x1b\x63ryolattice_api.analyzer.v1\x1a\'cryolattice_api/common/v1/crystal.proto\x1a\'cryolattice_api/common/v1/dataset.proto\x1a#cryolattice_api/common/v1/job.proto\"\x93\x01\n\x08\x44oseSpec\x12\x35\n\x06series\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07\x63ompare\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x18\n\x10lattice_angstrom\x18\x03 \x01(\x01\"\xb4\x01\n\x07\x43tfSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07lattice\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x1f\n\x12\x61mplitude_contrast\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_amplitude_contrast\"\xad\x01\n\x0bLatticeSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x39\n\x0bparent_cell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.PlaneCell\x12\x13\n\x0bsupercell_a\x18\x03 \x01(\x05\x12\x13\n\x0bsupercell_b\x18\x04 \x01(\x05\"\xc6\x01\n\x0b\x41verageSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07lattice\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x13\n\x0bsupercell_a\x18\x03 \x01(\x05\x12\x13\n\x0bsupercell_b\x18\x04 \x01(\x05\x12\x1a\n\x12g_max_per_angstrom\x18\x05 \x01(\x01\"\xbd\x02\n\x08RankSpec\x12\x36\n\x07\x61verage\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x35\n\x06models\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x34\n\x05\x62\x65\x61ms\x18\x03 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x32\n\x03\x63tf\x18\x04 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x1d\n\x15\x66ocal_spread_angstrom\x18\x05 \x01(\x01\x12\x39\n\nmicrograph\x18\x06 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\"\x8f\x04\n\nReportSpec\x12\x39\n\nmicrograph\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07lattice\x18\x02 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x32\n\x03\x63tf\x18\x03 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07\x61verage\x18\x04 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x35\n\x06models\x18\x05 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x34\n\x05\x62\x65\x61ms\x18\x06 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x36\n\x07ranking\x18\x07 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x33\n\x04\x64ose\x18\x08 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\r\n\x05title\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x18\n\x10\x64\x65\x66ocus_angstrom\x18\x0b \x01(\x01\x12\r\n\x05\x63s_mm\x18\x0c \x01(\x01\"\x84\x02\n\x14\x43reateDoseJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32%.cryolattice_api.analyzer.v1.DoseSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12M\n\x06labels\x18\x05 \x03(\x0b\x32=.cryolattice_api.analyzer.v1.CreateDoseJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"~\n\x15\x43reateDoseJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x81\x02\n\x13\x43reateCtfJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x32\n\x04spec\x18\x02 \x01(\x0b\x32$.cryolattice_api.analyzer.v1.CtfSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12L\n\x06labels\x18\x05 \x03(\x0b\x32<.cryolattice_api.analyzer.v1.CreateCtfJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"}\n\x14\x43reateCtfJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x8d\x02\n\x17\x43reateLatticeJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32(.cryolattice_api.analyzer.v1.LatticeSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12P\n\x06labels\x18\x05 \x03(\x0b\x32@.cryolattice_api.analyzer.v1.CreateLatticeJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x18\x43reateLatticeJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x8d\x02\n\x17\x43reateAverageJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32(.cryolattice_api.analyzer.v1.AverageSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12P\n\x06labels\x18\x05 \x03(\x0b\x32@.cryolattice_api.analyzer.v1.CreateAverageJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x18\x43reateAverageJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x84\x02\n\x14\x43reateRankJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x33\n\x04spec\x18\x02 \x01(\x0b\x32%.cryolattice_api.analyzer.v1.RankSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12M\n\x06labels\x18\x05 \x03(\x0b\x32=.cryolattice_api.analyzer.v1.CreateRankJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"~\n\x15\x43reateRankJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\x8a\x02\n\x16\x43reateReportJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32\'.cryolattice_api.analyzer.v1.ReportSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12O\n\x06labels\x18\x05 \x03(\x0b\x32?.cryolattice_api.analyzer.v1.CreateReportJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x17\x43reateReportJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate2\xf6\x05\n\x0f\x41nalyzerService\x12v\n\rCreateDoseJob\x12\x31.cryolattice_api.analyzer.v1.CreateDoseJobRequest\x1a\x32.cryolattice_api.analyzer.v1.CreateDoseJobResponse\x12s\n\x0c\x43reateCtfJob\x12\x30.cryolattice_api.analyzer.v1.CreateCtfJobRequest\x1a\x31.cryolattice_api.analyzer.v1.CreateCtfJobResponse\x12\x7f\n\x10\x43reateLatticeJob\x12\x34.cryolattice_api.analyzer.v1.CreateLatticeJobRequest\x1a\x35.cryolattice_api.analyzer.v1.CreateLatticeJobResponse\x12\x7f\n\x10\x43reateAverageJob\x12\x34.cryolattice_api.analyzer.v1.CreateAverageJobRequest\x1a\x35.cryolattice_api.analyzer.v1.CreateAverageJobResponse\x12v\n\rCreateRankJob\x12\x31.cryolattice_api.analyzer.v1.CreateRankJobRequest\x1a\x32.cryolattice_api.analyzer.v1.CreateRankJobResponse\x12|\n\x0f\x43reateReportJob\x12\x33.cryolattice_api.analyzer.v1.CreateReportJobRequest\x1a\x34.cryolattice_api.analyzer.v1.CreateReportJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,51 +49,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOSESPEC']._serialized_start=195
   _globals['_DOSESPEC']._serialized_end=342
   _globals['_CTFSPEC']._serialized_start=345
-  _globals['_CTFSPEC']._serialized_end=497
-  _globals['_LATTICESPEC']._serialized_start=500
-  _globals['_LATTICESPEC']._serialized_end=673
-  _globals['_AVERAGESPEC']._serialized_start=676
-  _globals['_AVERAGESPEC']._serialized_end=874
-  _globals['_RANKSPEC']._serialized_start=877
-  _globals['_RANKSPEC']._serialized_end=1194
-  _globals['_REPORTSPEC']._serialized_start=1197
-  _globals['_REPORTSPEC']._serialized_end=1724
-  _globals['_CREATEDOSEJOBREQUEST']._serialized_start=1727
-  _globals['_CREATEDOSEJOBREQUEST']._serialized_end=1987
-  _globals['_CREATEDOSEJOBREQUEST_LABELSENTRY']._serialized_start=1942
-  _globals['_CREATEDOSEJOBREQUEST_LABELSENTRY']._serialized_end=1987
-  _globals['_CREATEDOSEJOBRESPONSE']._serialized_start=1989
-  _globals['_CREATEDOSEJOBRESPONSE']._serialized_end=2115
-  _globals['_CREATECTFJOBREQUEST']._serialized_start=2118
-  _globals['_CREATECTFJOBREQUEST']._serialized_end=2375
-  _globals['_CREATECTFJOBREQUEST_LABELSENTRY']._serialized_start=1942
-  _globals['_CREATECTFJOBREQUEST_LABELSENTRY']._serialized_end=1987
-  _globals['_CREATECTFJOBRESPONSE']._serialized_start=2377
-  _globals['_CREATECTFJOBRESPONSE']._serialized_end=2502
-  _globals['_CREATELATTICEJOBREQUEST']._serialized_start=2505
-  _globals['_CREATELATTICEJOBREQUEST']._serialized_end=2774
-  _globals['_CREATELATTICEJOBREQUEST_LABELSENTRY']._serialized_start=1942
-  _globals['_CREATELATTICEJOBREQUEST_LABELSENTRY']._serialized_end=1987
-  _globals['_CREATELATTICEJOBRESPONSE']._serialized_start=2777
-  _globals['_CREATELATTICEJOBRESPONSE']._serialized_end=2906
-  _globals['_CREATEAVERAGEJOBREQUEST']._serialized_start=2909
-  _globals['_CREATEAVERAGEJOBREQUEST']._serialized_end=3178
-  _globals['_CREATEAVERAGEJOBREQUEST_LABELSENTRY']._serialized_start=1942
-  _globals['_CREATEAVERAGEJOBREQUEST_LABELSENTRY']._serialized_end=1987
-  _globals['_CREATEAVERAGEJOBRESPONSE']._serialized_start=3181
-  _globals['_CREATEAVERAGEJOBRESPONSE']._serialized_end=3310
-  _globals['_CREATERANKJOBREQUEST']._serialized_start=3313
-  _globals['_CREATERANKJOBREQUEST']._serialized_end=3573
-  _globals['_CREATERANKJOBREQUEST_LABELSENTRY']._serialized_start=1942
-  _globals['_CREATERANKJOBREQUEST_LABELSENTRY']._serialized_end=1987
-  _globals['_CREATERANKJOBRESPONSE']._serialized_start=3575
-  _globals['_CREATERANKJOBRESPONSE']._serialized_end=3701
-  _globals['_CREATEREPORTJOBREQUEST']._serialized_start=3704
-  _globals['_CREATEREPORTJOBREQUEST']._serialized_end=3970
-  _globals['_CREATEREPORTJOBREQUEST_LABELSENTRY']._serialized_start=1942
-  _globals['_CREATEREPORTJOBREQUEST_LABELSENTRY']._serialized_end=1987
-  _globals['_CREATEREPORTJOBRESPONSE']._serialized_start=3973
-  _globals['_CREATEREPORTJOBRESPONSE']._serialized_end=4101
-  _globals['_ANALYZERSERVICE']._serialized_start=4104
-  _globals['_ANALYZERSERVICE']._serialized_end=4862
+  _globals['_CTFSPEC']._serialized_end=525
+  _globals['_LATTICESPEC']._serialized_start=528
+  _globals['_LATTICESPEC']._serialized_end=701
+  _globals['_AVERAGESPEC']._serialized_start=704
+  _globals['_AVERAGESPEC']._serialized_end=902
+  _globals['_RANKSPEC']._serialized_start=905
+  _globals['_RANKSPEC']._serialized_end=1222
+  _globals['_REPORTSPEC']._serialized_start=1225
+  _globals['_REPORTSPEC']._serialized_end=1752
+  _globals['_CREATEDOSEJOBREQUEST']._serialized_start=1755
+  _globals['_CREATEDOSEJOBREQUEST']._serialized_end=2015
+  _globals['_CREATEDOSEJOBREQUEST_LABELSENTRY']._serialized_start=1970
+  _globals['_CREATEDOSEJOBREQUEST_LABELSENTRY']._serialized_end=2015
+  _globals['_CREATEDOSEJOBRESPONSE']._serialized_start=2017
+  _globals['_CREATEDOSEJOBRESPONSE']._serialized_end=2143
+  _globals['_CREATECTFJOBREQUEST']._serialized_start=2146
+  _globals['_CREATECTFJOBREQUEST']._serialized_end=2403
+  _globals['_CREATECTFJOBREQUEST_LABELSENTRY']._serialized_start=1970
+  _globals['_CREATECTFJOBREQUEST_LABELSENTRY']._serialized_end=2015
+  _globals['_CREATECTFJOBRESPONSE']._serialized_start=2405
+  _globals['_CREATECTFJOBRESPONSE']._serialized_end=2530
+  _globals['_CREATELATTICEJOBREQUEST']._serialized_start=2533
+  _globals['_CREATELATTICEJOBREQUEST']._serialized_end=2802
+  _globals['_CREATELATTICEJOBREQUEST_LABELSENTRY']._serialized_start=1970
+  _globals['_CREATELATTICEJOBREQUEST_LABELSENTRY']._serialized_end=2015
+  _globals['_CREATELATTICEJOBRESPONSE']._serialized_start=2805
+  _globals['_CREATELATTICEJOBRESPONSE']._serialized_end=2934
+  _globals['_CREATEAVERAGEJOBREQUEST']._serialized_start=2937
+  _globals['_CREATEAVERAGEJOBREQUEST']._serialized_end=3206
+  _globals['_CREATEAVERAGEJOBREQUEST_LABELSENTRY']._serialized_start=1970
+  _globals['_CREATEAVERAGEJOBREQUEST_LABELSENTRY']._serialized_end=2015
+  _globals['_CREATEAVERAGEJOBRESPONSE']._serialized_start=3209
+  _globals['_CREATEAVERAGEJOBRESPONSE']._serialized_end=3338
+  _globals['_CREATERANKJOBREQUEST']._serialized_start=3341
+  _globals['_CREATERANKJOBREQUEST']._serialized_end=3601
+  _globals['_CREATERANKJOBREQUEST_LABELSENTRY']._serialized_start=1970
+  _globals['_CREATERANKJOBREQUEST_LABELSENTRY']._serialized_end=2015
+  _globals['_CREATERANKJOBRESPONSE']._serialized_start=3603
+  _globals['_CREATERANKJOBRESPONSE']._serialized_end=3729
+  _globals['_CREATEREPORTJOBREQUEST']._serialized_start=3732
+  _globals['_CREATEREPORTJOBREQUEST']._serialized_end=3998
+  _globals['_CREATEREPORTJOBREQUEST_LABELSENTRY']._serialized_start=1970
+  _globals['_CREATEREPORTJOBREQUEST_LABELSENTRY']._serialized_end=2015
+  _globals['_CREATEREPORTJOBRESPONSE']._serialized_start=4001
+  _globals['_CREATEREPORTJOBRESPONSE']._serialized_end=4129
+  _globals['_ANALYZERSERVICE']._serialized_start=4132
+  _globals['_ANALYZERSERVICE']._serialized_end=4890
 # @@protoc_insertion_point(module_scope)

@@ -61,7 +61,7 @@ class CtfSpec(_message.Message):
     LATTICE_FIELD_NUMBER: _builtins.int
     AMPLITUDE_CONTRAST_FIELD_NUMBER: _builtins.int
     amplitude_contrast: _builtins.float
-    """Share of the amplitude contrast of the film, 0 to 1."""
+    """Share of the amplitude contrast of the film, 0 to 1; absent means 0.07."""
     @_builtins.property
     def micrograph(self) -> _dataset_pb2.DatasetRef:
         """A `micrograph` dataset."""
@@ -75,13 +75,15 @@ class CtfSpec(_message.Message):
         *,
         micrograph: _dataset_pb2.DatasetRef | None = ...,
         lattice: _dataset_pb2.DatasetRef | None = ...,
-        amplitude_contrast: _builtins.float = ...,
+        amplitude_contrast: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lattice", b"lattice", "micrograph", b"micrograph"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast", "amplitude_contrast", b"amplitude_contrast", "lattice", b"lattice", "micrograph", b"micrograph"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amplitude_contrast", b"amplitude_contrast", "lattice", b"lattice", "micrograph", b"micrograph"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast", "amplitude_contrast", b"amplitude_contrast", "lattice", b"lattice", "micrograph", b"micrograph"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__amplitude_contrast: _TypeAlias = _typing.Literal["amplitude_contrast"]  # noqa: Y015
+    _WhichOneofArgType__amplitude_contrast: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amplitude_contrast) -> _WhichOneofReturnType__amplitude_contrast | None: ...
 
 Global___CtfSpec: _TypeAlias = CtfSpec  # noqa: Y015
 
