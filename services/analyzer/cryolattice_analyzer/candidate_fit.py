@@ -1,0 +1,440 @@
+"""One candidate against one observation: every thickness, turn and lens that could explain it.
+
+The screen correlates all starts, the fit refines the best of each turn and thickness, first with
+the low orders alone (wide basins in defocus), then with all. One call is one unit of distributed
+work.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_analyzer.candidate_beams import (
+    CandidateBeams,
+    distinct_settings,
+    interpolate_thickness,
+    lattice_operations,
+)
+from cryolattice_analyzer.cell_fit import CellFits, Prior, fit_cells
+from cryolattice_analyzer.cell_model import CellModel, cell_model, predict
+from cryolattice_analyzer.lens_search import LensStart, screen
+from cryolattice_analyzer.observation import Observation
+from cryolattice_analyzer.transfer import electron_wavelength_angstrom
+
+# Beams beyond this hardly reach the image through the envelopes.
+BEAM_LIMIT_PER_ANGSTROM = 0.9
+SCREEN_BEAMS_PER_ANGSTROM = 0.62
+LOW_RESOLUTION_PER_ANGSTROM = 0.45
+# Thicknesses are screened no finer and fitted no coarser than this.
+COARSE_STEP_ANGSTROM = 14.0
+FINE_STEP_ANGSTROM = 4.8
+# Modes this much worse than a candidate's best (in chi2) are not refined further, unless the best
+# itself is far off, when it is a share of its chi2.
+KEPT_CHI2 = 40.0
+KEPT_SHARE = 0.5
+REFINED_SHARE = 0.15
+# A candidate this far off (chi2 per term) is hopeless: its thickness is not refined.
+HOPELESS = 30.0
+MOST_MODES = 48
+# 1 / Dc = 0.029 + 0.128 g^2 (A^2/e) at 98 K: half the exposure's loss is common to all reflections.
+ALPHA_PER_DOSE = 0.029 / 2
+B_PER_DOSE = 0.128
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """What is known of the microscope and the exposure.
+
+    Attributes
+    ----------
+    energy_kev, cs_mm : float
+    focal_spread_angstrom : float
+        Standard deviation.
+    dose_e_per_angstrom2 : float or None
+        Sets what damage is expected; None leaves it open.
+    """
+
+    energy_kev: float
+    cs_mm: float
+    focal_spread_angstrom: float = 30.0
+    dose_e_per_angstrom2: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.focal_spread_angstrom) and self.focal_spread_angstrom >= 0):
+            raise InvalidInputError(
+                f"focal spread {self.focal_spread_angstrom:g} angstrom: it must be 0 or more",
+                field="focal_spread_angstrom",
+            )
+        if not math.isfinite(self.cs_mm):
+            raise InvalidInputError(f"Cs {self.cs_mm:g} mm is not finite", field="cs_mm")
+        dose = self.dose_e_per_angstrom2
+        if dose is not None and not (math.isfinite(dose) and dose > 0):
+            raise InvalidInputError(
+                f"dose {dose:g} e/angstrom^2: it must be positive", field="dose_e_per_angstrom2"
+            )
+
+    @property
+    def wavelength_angstrom(self) -> float:
+        """Of the electrons."""
+        return electron_wavelength_angstrom(self.energy_kev)
+
+    @property
+    def expected_beta_angstrom2(self) -> float:
+        """Fading exp(-beta g^2 / 2) of the beams that the dose implies; 0 where it is unknown."""
+        return B_PER_DOSE * (self.dose_e_per_angstrom2 or 0.0) / 2
+
+
+@dataclass(frozen=True)
+class ViewCell:
+    """Ideal parent cell in projection: its symmetry says which turns are tried."""
+
+    a_angstrom: float
+    b_angstrom: float
+    gamma_deg: float = 90.0
+
+    @property
+    def reciprocal(self) -> NDArray[np.float64]:
+        """Rows a*, b*, with a along x."""
+        angle = math.radians(self.gamma_deg)
+        direct = np.array(
+            [
+                [self.a_angstrom, 0.0],
+                [self.b_angstrom * math.cos(angle), self.b_angstrom * math.sin(angle)],
+            ]
+        )
+        return np.asarray(np.linalg.inv(direct).T)
+
+
+@dataclass(frozen=True)
+class CandidateFit:
+    """Explanations of an observation by one candidate, best chi2 first.
+
+    Attributes
+    ----------
+    thickness_angstrom, chi2, penalty, log_volume : ndarray, shape (m,)
+        ``penalty`` is -2 ln of the prior (of the parameters and of the lens's origin);
+        ``log_volume`` is ln of the posterior's volume over the prior's (Laplace), without chi2.
+    operation : ndarray of int, shape (m,)
+        Index into the view's lattice operations.
+    parameters : ndarray, shape (m, 8)
+        In the order of `cell_model.PARAMETERS`.
+    prediction : ndarray of complex128, shape (n,)
+        Coefficients of the first row.
+    correlation : float
+        Of the first row with the observation, 0 to 1.
+    thicknesses : int
+        Number of thicknesses that were weighed.
+    settings : int
+        Distinct turns and mirrors of the candidate.
+    terms : int
+        Real numbers compared.
+    """
+
+    thickness_angstrom: NDArray[np.float64]
+    chi2: NDArray[np.float64]
+    penalty: NDArray[np.float64]
+    log_volume: NDArray[np.float64]
+    operation: NDArray[np.int64]
+    parameters: NDArray[np.float64]
+    prediction: NDArray[np.complex128]
+    correlation: float
+    thicknesses: int
+    settings: int
+    terms: int
+
+
+@dataclass(frozen=True)
+class _Mode:
+    setting: int
+    thickness: int
+    start: LensStart
+    parameters: NDArray[np.float64]
+
+
+def prior_width(imaging: Imaging, start: LensStart) -> NDArray[np.float64]:
+    """Return standard deviations of the eight parameters; the shift is free."""
+    dose = imaging.dose_e_per_angstrom2
+    alpha = 0.5 if dose is None else 0.05 + 0.5 * ALPHA_PER_DOSE * dose
+    b_factor = 10.0 if dose is None else 8.0 + 0.5 * B_PER_DOSE * dose
+    lens = (start.defocus_sd_angstrom, start.astigmatism_sd_angstrom, start.astigmatism_sd_angstrom)
+    return np.array([*lens, np.inf, np.inf, 0.25, b_factor, alpha])
+
+
+def prior_mean(imaging: Imaging, start: LensStart) -> NDArray[np.float64]:
+    """Return expected parameters of a start; the shift's are 0 and do not count."""
+    dose = imaging.dose_e_per_angstrom2
+    alpha = 0.2 if dose is None else ALPHA_PER_DOSE * dose
+    b_factor = 8.0 + (1.0 if dose is None else B_PER_DOSE * dose)
+    lens = start.lens
+    return np.array(
+        [
+            lens.defocus_angstrom,
+            lens.astigmatism_x_angstrom,
+            lens.astigmatism_y_angstrom,
+            0.0,
+            0.0,
+            0.0,
+            b_factor,
+            alpha,
+        ]
+    )
+
+
+class _Fitter:
+    """Models and beams of one candidate in all its settings."""
+
+    def __init__(
+        self,
+        observation: Observation,
+        beams: CandidateBeams,
+        cell: ViewCell,
+        imaging: Imaging,
+    ) -> None:
+        self.observation = observation
+        self.imaging = imaging
+        self.low = observation.within(
+            max(LOW_RESOLUTION_PER_ANGSTROM, float(np.sqrt(observation.g_square.min())) * 1.01)
+        )
+        self.sigma = observation.sigma
+        self.low_sigma = self.low.sigma
+        ideal = (beams.hk / np.array(beams.repeats)) @ cell.reciprocal
+        square = (ideal**2).sum(axis=1)
+        self.kept = square <= BEAM_LIMIT_PER_ANGSTROM**2
+        self.screened = square <= SCREEN_BEAMS_PER_ANGSTROM**2
+        operations = lattice_operations(cell.a_angstrom, cell.b_angstrom, cell.gamma_deg)
+        self.settings = distinct_settings(beams, observation.supercell, operations)
+        self.thickness = fine_thicknesses(beams.thickness_angstrom)
+        self.psi = interpolate_thickness(
+            beams, square, imaging.wavelength_angstrom, self.thickness
+        ).astype(np.complex64)
+        wanted = np.arange(
+            self.thickness[0], self.thickness[-1] + COARSE_STEP_ANGSTROM, COARSE_STEP_ANGSTROM
+        )
+        self.coarse = np.unique(np.abs(self.thickness[:, None] - wanted).argmin(axis=0))
+
+    def model(self, orders: NDArray[np.int64], observation: Observation, nodes: int) -> CellModel:
+        return cell_model(
+            orders,
+            observation.hk,
+            observation.reciprocal,
+            wavelength_angstrom=self.imaging.wavelength_angstrom,
+            cs_mm=self.imaging.cs_mm,
+            focal_spread_angstrom=self.imaging.focal_spread_angstrom,
+            nodes=nodes,
+        )
+
+    def screen(self, setting: int, starts: list[LensStart], keep: int) -> list[_Mode]:
+        """Best lenses of each coarse thickness in one setting, by correlation."""
+        model = self.model(self.settings[setting][1][self.screened], self.low, 1)
+        spread = 0.5 * (model.slopes[0] * self.imaging.focal_spread_angstrom) ** 2
+        mean = prior_mean(self.imaging, starts[0])
+        envelope = np.exp(-spread - 0.25 * mean[6] * model.square)
+        psi = self.psi[self.coarse][:, self.screened] * envelope.astype(np.complex64)
+        result = screen(model, psi, [s.lens for s in starts], self.low.coefficients, self.low_sigma)
+        modes = []
+        for row, thickness in enumerate(self.coarse):
+            chosen: list[int] = []
+            for index in np.argsort(-result.gain[row]):
+                lens = starts[index].lens
+                if any(
+                    abs(lens.defocus_angstrom - starts[c].lens.defocus_angstrom) < 200
+                    for c in chosen
+                ):
+                    continue
+                chosen.append(int(index))
+                parameters = prior_mean(self.imaging, starts[index])
+                parameters[3:5] = result.shift[row, index]
+                modes.append(_Mode(setting, int(thickness), starts[index], parameters))
+                if len(chosen) == keep:
+                    break
+        return modes
+
+    def predict(self, mode: _Mode) -> NDArray[np.complex128]:
+        """Coefficients of one mode, with all the beams kept."""
+        model = self.model(self.settings[mode.setting][1][self.kept], self.observation, 3)
+        psi = self.psi[mode.thickness][None, self.kept]
+        return np.asarray(predict(model, psi, mode.parameters[None])[0])
+
+    def fit(
+        self, modes: list[_Mode], *, low: bool, iterations: int
+    ) -> tuple[list[_Mode], CellFits]:
+        """Refine modes; they come back in the same order."""
+        observation, sigma = (self.low, self.low_sigma) if low else (self.observation, self.sigma)
+        size = len(modes)
+        parameters, hessian = np.zeros((size, 8)), np.zeros((size, 8, 8))
+        chi2, penalty = np.zeros(size), np.zeros(size)
+        # All starts of one call share the widths of the prior.
+        groups: dict[tuple[int, float, float], list[int]] = {}
+        for i, m in enumerate(modes):
+            key = (m.setting, m.start.defocus_sd_angstrom, m.start.astigmatism_sd_angstrom)
+            groups.setdefault(key, []).append(i)
+        for (setting, _, _), members in groups.items():
+            beams = self.screened if low else self.kept
+            model = self.model(self.settings[setting][1][beams], observation, 3)
+            prior = Prior(
+                np.stack([prior_mean(self.imaging, modes[i].start) for i in members]),
+                prior_width(self.imaging, modes[members[0]].start),
+            )
+            fits = fit_cells(
+                model,
+                self.psi[[modes[i].thickness for i in members]][:, beams],
+                observation.coefficients,
+                sigma,
+                np.stack([modes[i].parameters for i in members]),
+                prior,
+                iterations=iterations,
+            )
+            parameters[members], hessian[members] = fits.parameters, fits.hessian
+            chi2[members] = fits.chi2
+            penalty[members] = fits.penalty + [-2 * modes[i].start.log_weight for i in members]
+        fitted = [
+            _Mode(m.setting, m.thickness, m.start, p)
+            for m, p in zip(modes, parameters, strict=True)
+        ]
+        return fitted, CellFits(parameters, chi2, penalty, hessian)
+
+
+def correlation(observed: NDArray[np.complex128], predicted: NDArray[np.complex128]) -> float:
+    """Correlation of two images of zero mean from their half sets of coefficients, at least 0."""
+    norm = float(np.linalg.norm(observed) * np.linalg.norm(predicted))
+    cross = float(np.vdot(observed, predicted).real)
+    return max(cross / norm, 0.0) if norm > 0 else 0.0
+
+
+def fine_thicknesses(simulated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the simulated thicknesses, with more in between where they are far apart."""
+    knots = np.concatenate([[0.0], simulated])
+    parts = [
+        np.linspace(low, high, max(1, math.ceil((high - low) / FINE_STEP_ANGSTROM)) + 1)[1:]
+        for low, high in pairwise(knots)
+    ]
+    # Nothing thinner than half the first simulated thickness is claimed.
+    fine = np.concatenate(parts)
+    return np.asarray(fine[fine >= 0.5 * simulated[0]])
+
+
+def fit_candidate(
+    observation: Observation,
+    beams: CandidateBeams,
+    cell: ViewCell,
+    imaging: Imaging,
+    starts: list[LensStart],
+    *,
+    lenses_kept: int = 2,
+) -> CandidateFit:
+    """Fit one candidate at every thickness.
+
+    Parameters
+    ----------
+    observation : Observation
+    beams : CandidateBeams
+    cell : ViewCell
+        The parent's ideal cell in this view.
+    imaging : Imaging
+    starts : list of LensStart
+        Where the lens may lie.
+    lenses_kept : int
+        Lenses refined for each turn and coarse thickness.
+
+    Returns
+    -------
+    CandidateFit
+    """
+    if not starts:
+        raise InvalidInputError("no lens to start from", field="ctf")
+    fitter = _Fitter(observation, beams, cell, imaging)
+    modes = [
+        mode
+        for setting in range(len(fitter.settings))
+        for mode in fitter.screen(setting, starts, lenses_kept)
+    ]
+    modes, fits = fitter.fit(modes, low=True, iterations=8)
+    modes = _best(modes, fits, KEPT_SHARE, spread=True)
+    modes, fits = fitter.fit(modes, low=False, iterations=10)
+    if fits.chi2.min() < HOPELESS * 2 * len(fitter.sigma):
+        modes = _best(modes, fits, REFINED_SHARE, spread=False)
+        # Every other thickness starts from its nearest neighbour's explanation.
+        modes, fits = fitter.fit(_neighbours(modes, fitter), low=False, iterations=12)
+    order = _unique(np.argsort(fits.chi2 + fits.penalty), modes)
+    prediction = fitter.predict(modes[order[0]])
+    return CandidateFit(
+        thickness_angstrom=np.array([fitter.thickness[modes[i].thickness] for i in order]),
+        chi2=fits.chi2[order],
+        penalty=fits.penalty[order],
+        log_volume=np.array([_log_volume(fits.hessian[i], modes[i], imaging) for i in order]),
+        operation=np.array([fitter.settings[modes[i].setting][0] for i in order]),
+        parameters=_wrapped(fits.parameters[order]),
+        prediction=prediction,
+        correlation=correlation(observation.coefficients, prediction),
+        thicknesses=len(fitter.thickness),
+        settings=len(fitter.settings),
+        terms=2 * len(observation.hk),
+    )
+
+
+def _best(modes: list[_Mode], fits: CellFits, share: float, *, spread: bool) -> list[_Mode]:
+    """Modes near the best; with ``spread``, also the best of each setting and thickness."""
+    total = fits.chi2 + fits.penalty
+    order = np.argsort(total)
+    limit = total[order[0]] + max(KEPT_CHI2, share * total[order[0]])
+    seen: set[tuple[int, int]] = set()
+    kept = []
+    for i in order:
+        key = (modes[i].setting, modes[i].thickness)
+        if total[i] <= limit and (spread or key not in seen):
+            kept.append(modes[i])
+        seen.add(key)
+        if len(kept) == MOST_MODES:
+            break
+    return kept
+
+
+def _neighbours(modes: list[_Mode], fitter: _Fitter) -> list[_Mode]:
+    """Each mode at the fine thicknesses around its own, nearest first by thickness."""
+    reach = 1.01 * COARSE_STEP_ANGSTROM
+    if len(fitter.coarse) > 1:
+        reach = max(reach, 1.01 * float(np.diff(fitter.thickness[fitter.coarse]).max()))
+    nearest: dict[tuple[int, int], tuple[int, float]] = {}
+    for rank, mode in enumerate(modes):
+        here = fitter.thickness[mode.thickness]
+        for index in np.flatnonzero(np.abs(fitter.thickness - here) <= reach):
+            key = (mode.setting, int(index))
+            distance = abs(float(fitter.thickness[index] - here))
+            if key not in nearest or distance < nearest[key][1] - 1e-6:
+                nearest[key] = (rank, distance)
+    return [
+        _Mode(setting, thickness, modes[rank].start, modes[rank].parameters)
+        for (setting, thickness), (rank, _) in nearest.items()
+    ]
+
+
+def _unique(order: NDArray[np.intp], modes: list[_Mode]) -> NDArray[np.intp]:
+    """Keep the best of each setting and thickness."""
+    seen: set[tuple[int, int]] = set()
+    kept = []
+    for i in order:
+        key = (modes[i].setting, modes[i].thickness)
+        if key not in seen:
+            seen.add(key)
+            kept.append(i)
+    return np.array(kept, dtype=np.intp)
+
+
+def _log_volume(hessian: NDArray[np.float64], mode: _Mode, imaging: Imaging) -> float:
+    """Log of sqrt(det(2 pi H^-1)) times the prior's density at its centre (1 for shifts)."""
+    width = prior_width(imaging, mode.start)
+    finite = width[np.isfinite(width)]
+    _, log_det = np.linalg.slogdet(hessian / (2 * np.pi))
+    return float(-0.5 * log_det - np.log(finite * np.sqrt(2 * np.pi)).sum())
+
+
+def _wrapped(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    result = parameters.copy()
+    result[:, 3:5] %= 1.0
+    return result

@@ -1,0 +1,519 @@
+"""Defocus and astigmatism from the rings that an amorphous film makes in the power spectrum.
+
+The spectrum is averaged in narrow sectors of azimuth and radius, with Bragg spots left out. In
+these bins power = background(k) + visibility(k) * CTF^2, with CTF^2 = (1 - cos 2 chi') / 2 and
+chi' = -chi + asin(amplitude contrast). Background and visibility are smooth and enter linearly, so
+that only the lens is searched (variable projection: Golub and Pereyra, SIAM J. Numer. Anal. 10
+(1973) 413).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+import scipy.interpolate
+import scipy.ndimage
+import scipy.optimize
+from numpy.typing import NDArray
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_analyzer.transfer import ANGSTROM_PER_MM, Lens, electron_wavelength_angstrom
+
+DEFOCUS_RANGE_ANGSTROM = (300.0, 30000.0)
+SECTORS = 36
+RADIAL_BINS = 256
+BACKGROUND_KNOTS = 8
+# Visibility of the rings: a sum of gaussians in k, of these shares of the spectrum's edge.
+VISIBILITY_WIDTHS = (0.25, 0.5, 1.0)
+# Rings are reported when they lower chi2 by this many units (of the residual scatter); peaks of
+# pure speckle over the whole search reach 50.
+FOUND_CHI2 = 60.0
+ALTERNATIVES = 8
+# Share of the field below which bare film is too little to be fitted alone.
+SMALLEST_FILM = 0.04
+HINT_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class LensCandidate:
+    """One local optimum of the ring fit: the lens and by how much it lowers chi2."""
+
+    lens: Lens
+    score: float
+
+
+@dataclass(frozen=True)
+class CtfFit:
+    """Defocus and astigmatism of a film.
+
+    Attributes
+    ----------
+    found : bool
+        Whether the spectrum shows rings at all.
+    defocus_u_angstrom, defocus_v_angstrom, angle_deg : float
+        CTFFIND's convention; not a number where not found.
+    fit_resolution_angstrom : float
+        Spacing to which rings are significant; infinite where not found.
+    ci95 : dict of str to (float, float)
+        Of the three values.
+    score : float
+        By how much the rings lower chi2, in units of the residual scatter.
+    alternatives : tuple of LensCandidate
+        All local optima, best first, the answer included.
+    """
+
+    found: bool
+    defocus_u_angstrom: float
+    defocus_v_angstrom: float
+    angle_deg: float
+    fit_resolution_angstrom: float
+    ci95: dict[str, tuple[float, float]] = field(default_factory=dict)
+    score: float = 0.0
+    alternatives: tuple[LensCandidate, ...] = ()
+
+    @property
+    def lens(self) -> Lens:
+        """The fitted lens."""
+        return Lens.from_uv(self.defocus_u_angstrom, self.defocus_v_angstrom, self.angle_deg)
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Mean power in bins of radius and azimuth."""
+
+    k: NDArray[np.float64]
+    azimuth: NDArray[np.float64]
+    power: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    width: float
+
+
+def fit_ctf(
+    image: NDArray[np.floating],
+    pixel_size_angstrom: float,
+    *,
+    energy_kev: float,
+    cs_mm: float,
+    amplitude_contrast: float = 0.07,
+    film: NDArray[np.bool_] | None = None,
+    spots_per_angstrom: NDArray[np.float64] | None = None,
+    defocus_range_angstrom: tuple[float, float] = DEFOCUS_RANGE_ANGSTROM,
+) -> CtfFit:
+    """Fit the lens to a micrograph.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+    pixel_size_angstrom : float
+    energy_kev, cs_mm : float
+    amplitude_contrast : float
+        0 to 1; of the film.
+    film : ndarray of bool, shape (ny, nx), optional
+        Where the film lies bare, beside the crystal; the whole image by default or where too little
+        of it is film.
+    spots_per_angstrom : ndarray, shape (n, 2), optional
+        Reflections (x, y) to leave out, with their Friedel mates; others are clipped as outliers.
+    defocus_range_angstrom : tuple of float
+
+    Returns
+    -------
+    CtfFit
+    """
+    values = image.astype(np.float64)
+    tile = min(512, *image.shape)
+    bare = film if film is not None and film.mean() >= SMALLEST_FILM else None
+
+    def fit(part: NDArray[np.bool_] | None) -> CtfFit:
+        power, step = _periodogram(values, pixel_size_angstrom, part, tile)
+        return fit_ctf_spectrum(
+            power,
+            step,
+            energy_kev=energy_kev,
+            cs_mm=cs_mm,
+            amplitude_contrast=amplitude_contrast,
+            spots_per_angstrom=spots_per_angstrom,
+            defocus_range_angstrom=defocus_range_angstrom,
+        )
+
+    result = fit(bare)
+    if result.found or bare is None:
+        return result
+    # Film on the crystal has rings too, but the crystal's own scattering can pass for them: they
+    # count as hints, not as an answer.
+    hints = [LensCandidate(o.lens, o.score * HINT_WEIGHT) for o in fit(None).alternatives]
+    merged = sorted([*result.alternatives, *hints], key=lambda o: -o.score)
+    return replace(result, alternatives=tuple(merged[: 2 * ALTERNATIVES]))
+
+
+def fit_ctf_spectrum(
+    power: NDArray[np.floating],
+    step_per_angstrom: tuple[float, float],
+    *,
+    energy_kev: float,
+    cs_mm: float,
+    amplitude_contrast: float = 0.07,
+    spots_per_angstrom: NDArray[np.float64] | None = None,
+    defocus_range_angstrom: tuple[float, float] = DEFOCUS_RANGE_ANGSTROM,
+    resolution_angstrom: tuple[float, float] | None = None,
+) -> CtfFit:
+    """Fit the lens to a power spectrum.
+
+    Parameters
+    ----------
+    power : ndarray, shape (ny, nx)
+        Zero frequency at ``[ny // 2, nx // 2]``; any smooth monotonic scaling will do.
+    step_per_angstrom : tuple of float
+        Width of a bin along x and y.
+    energy_kev, cs_mm, amplitude_contrast : float
+    spots_per_angstrom : ndarray, shape (n, 2), optional
+    defocus_range_angstrom : tuple of float
+    resolution_angstrom : tuple of float, optional
+        Largest and smallest spacing used; by default from 1/15 to 0.95 of the spectrum's edge.
+
+    Returns
+    -------
+    CtfFit
+    """
+    if not 0 <= amplitude_contrast <= 1:
+        raise InvalidInputError(
+            f"amplitude contrast {amplitude_contrast:g}: it must lie between 0 and 1",
+            field="amplitude_contrast",
+        )
+    low, high = defocus_range_angstrom
+    if not 0 < low < high:
+        raise InvalidInputError(
+            f"defocus from {low:g} to {high:g} angstrom: give two positive, increasing values",
+            field="defocus_range",
+        )
+    wavelength = electron_wavelength_angstrom(energy_kev)
+    edge = min(step_per_angstrom[0] * power.shape[1], step_per_angstrom[1] * power.shape[0]) / 2
+    k_low, k_high = edge / 15, 0.95 * edge
+    if resolution_angstrom is not None:
+        k_low, k_high = 1 / resolution_angstrom[0], min(1 / resolution_angstrom[1], k_high)
+    bins = _polar_bins(power, step_per_angstrom, k_low, k_high, spots_per_angstrom)
+    problem = _RingProblem(bins, wavelength, cs_mm, amplitude_contrast)
+    return problem.solve(low, high)
+
+
+def _periodogram(
+    values: NDArray[np.float64],
+    pixel_size_angstrom: float,
+    film: NDArray[np.bool_] | None,
+    tile: int,
+) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Mean periodogram of overlapping tiles (Welch), weighted by how much of each is film."""
+    ny, nx = values.shape
+    if film is None:
+        film = np.ones(values.shape, np.bool_)
+    edge = scipy.ndimage.gaussian_filter(film.astype(np.float64), 4.0)
+    weights = np.clip(2 * edge - 1, 0, 1)
+    level = np.average(values, weights=weights + 1e-12)
+    # Slow changes of the film's level would leak into the innermost rings.
+    smooth = scipy.ndimage.gaussian_filter((values - level) * weights, tile / 16) / np.maximum(
+        scipy.ndimage.gaussian_filter(weights, tile / 16), 1e-3
+    )
+    flat = (values - level - smooth) * weights
+    window = np.hanning(tile + 1)[:tile]
+    taper = np.outer(window, window)
+    total, used = np.zeros((tile, tile)), 0.0
+    for y in _offsets(ny, tile):
+        for x in _offsets(nx, tile):
+            share = weights[y : y + tile, x : x + tile] * taper
+            if share.sum() < 0.02 * taper.sum():
+                continue
+            part = flat[y : y + tile, x : x + tile] * taper
+            # Tiles add in proportion to the film that they hold.
+            total += np.abs(np.fft.fftshift(np.fft.fft2(part))) ** 2
+            used += float((share**2).sum())
+    step = 1 / (tile * pixel_size_angstrom)
+    return total / max(used, 1e-12), (step, step)
+
+
+def _offsets(size: int, tile: int) -> list[int]:
+    count = max(1, math.ceil((size - tile) / (tile / 2)) + 1)
+    return [round(i * (size - tile) / max(count - 1, 1)) for i in range(count)]
+
+
+def _polar_bins(
+    power: NDArray[np.floating],
+    step: tuple[float, float],
+    k_low: float,
+    k_high: float,
+    spots: NDArray[np.float64] | None,
+) -> _Bins:
+    """Average the half plane in sectors, without spots."""
+    ny, nx = power.shape
+    y, x = np.mgrid[0:ny, 0:nx]
+    kx, ky = (x - nx // 2) * step[0], (y - ny // 2) * step[1]
+    k = np.hypot(kx, ky)
+    keep = (k >= k_low) & (k <= k_high) & ((ky > 0) | ((ky == 0) & (kx > 0)))
+    # The axes of the spectrum hold what the image's borders leave.
+    keep &= (np.abs(x - nx // 2) > 1) & (np.abs(y - ny // 2) > 1)
+    if spots is not None:
+        for gx, gy in np.concatenate([spots, -1 * spots]):
+            near = np.hypot((kx - gx) / step[0], (ky - gy) / step[1]) < 3.5
+            keep &= ~near
+    values, radius = power[keep].astype(np.float64), k[keep]
+    azimuth = np.arctan2(ky[keep], kx[keep]) % np.pi
+    radial = np.minimum(
+        ((radius - k_low) / (k_high - k_low) * RADIAL_BINS).astype(np.int64), RADIAL_BINS - 1
+    )
+    # Whatever stands out of its own ring by far more than speckle does is a spot.
+    for _ in range(3):
+        count = np.maximum(np.bincount(radial, minlength=RADIAL_BINS), 1)
+        mean = np.bincount(radial, values, RADIAL_BINS) / count
+        spread = np.sqrt(np.bincount(radial, (values - mean[radial]) ** 2, RADIAL_BINS) / count)
+        good = values <= (mean + 5 * spread)[radial]
+        values, radius, azimuth, radial = (
+            values[good],
+            radius[good],
+            azimuth[good],
+            radial[good],
+        )
+    sector = np.minimum((azimuth / np.pi * SECTORS).astype(np.int64), SECTORS - 1)
+    cell = sector * RADIAL_BINS + radial
+    size = SECTORS * RADIAL_BINS
+    count = np.bincount(cell, minlength=size)
+    full = count > 0
+    number = count[full]
+    mean_power = np.bincount(cell, values, size)[full] / number
+    centre = np.bincount(cell, radius, size)[full] / number
+    angle = np.bincount(cell, azimuth, size)[full] / number
+    # Speckle is proportional to the power of the ring.
+    ring = np.bincount(radial, values, RADIAL_BINS) / np.maximum(
+        np.bincount(radial, minlength=RADIAL_BINS), 1
+    )
+    level = ring[np.flatnonzero(full) % RADIAL_BINS]
+    # A windowed periodogram's own resolution is about one and a half of its bins.
+    width = math.hypot((k_high - k_low) / RADIAL_BINS, 1.5 * max(step))
+    return _Bins(centre, angle, mean_power, np.sqrt(number) / np.maximum(level, 1e-300), width)
+
+
+class _RingProblem:
+    """Separable least squares of rings on a smooth background."""
+
+    def __init__(
+        self, bins: _Bins, wavelength: float, cs_mm: float, amplitude_contrast: float
+    ) -> None:
+        self.bins = bins
+        square = bins.k**2
+        self.defocus_slope = np.pi * wavelength * square
+        cs = cs_mm * ANGSTROM_PER_MM
+        self.fixed = -0.5 * np.pi * cs * wavelength**3 * square**2 + math.asin(amplitude_contrast)
+        self.cos, self.sin = np.cos(2 * bins.azimuth), np.sin(2 * bins.azimuth)
+        self.background = _spline_basis(bins.k, BACKGROUND_KNOTS) * bins.weight[:, None]
+        self.edge = float(bins.k.max())
+        self.envelope = _visibility(bins.k, self.edge) * bins.weight[:, None]
+        self.target = bins.power * bins.weight
+        self.base, _ = np.linalg.qr(self.background)
+        self.left = self.target - self.base @ (self.base.T @ self.target)
+
+    def oscillation(self, defocus: float, ax: float, ay: float) -> NDArray[np.float64]:
+        """-cos 2 chi' of each bin, averaged over the bin's width."""
+        local = defocus + ax * self.cos + ay * self.sin
+        phase = 2 * (self.fixed + self.defocus_slope * local)
+        return np.asarray(-1 * np.cos(phase) * self.smear(local, self.defocus_slope, self.bins.k))
+
+    def smear(
+        self,
+        defocus: NDArray[np.float64],
+        slope: NDArray[np.float64],
+        k: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Contrast left of rings finer than the bins: without it, aliases would fit."""
+        turns = 2 * defocus * slope / np.pi / k * self.bins.width
+        return np.asarray(np.sinc(np.clip(turns, -1, 1)))
+
+    def project(self, lens: tuple[float, float, float]) -> tuple[float, NDArray[np.float64]]:
+        """Fall of chi2 by the rings of a lens, and the residual."""
+        rings = self.envelope * self.oscillation(*lens)[:, None]
+        rings = rings - self.base @ (self.base.T @ rings)
+        basis, triangle = np.linalg.qr(rings)
+        amounts = basis.T @ self.left
+        fitted = basis @ amounts
+        # Rings of negative visibility fit the complement: allowed, but worth nothing.
+        visibility = np.linalg.lstsq(triangle, amounts, rcond=None)[0]
+        sign = float((self.envelope @ visibility).sum())
+        fall = float(amounts @ amounts)
+        return (fall if sign > 0 else 0.0), self.left - fitted
+
+    def solve(self, low: float, high: float) -> CtfFit:
+        """Search, refine the best optima, and judge."""
+        starts = self._search(low, high)
+        optima: list[tuple[float, tuple[float, float, float], NDArray[np.float64]]] = []
+        for lens in starts:
+            fall, refined, jacobian = self._refine(lens)
+            same = any(abs(refined[0] - other[1][0]) < 60 for other in optima)
+            if not same and low <= refined[0] <= high and fall > 0:
+                optima.append((fall, refined, jacobian))
+        if not optima:
+            return _not_found(())
+        optima.sort(key=lambda o: -o[0])
+        fall, best, jacobian = optima[0]
+        _, residual = self.project(best)
+        freedom = max(len(residual) - BACKGROUND_KNOTS - len(VISIBILITY_WIDTHS) - 3, 1)
+        scatter = float(residual @ residual) / freedom
+        score = fall / scatter
+        alternatives = tuple(LensCandidate(Lens(*o[1]), o[0] / scatter) for o in optima)
+        if score < FOUND_CHI2:
+            return _not_found(alternatives)
+        answer = Lens(*best)
+        covariance = np.linalg.pinv(jacobian.T @ jacobian) * scatter
+        return CtfFit(
+            found=True,
+            defocus_u_angstrom=answer.defocus_u_angstrom,
+            defocus_v_angstrom=answer.defocus_v_angstrom,
+            angle_deg=answer.angle_deg,
+            fit_resolution_angstrom=1 / self._resolution(best),
+            ci95=_intervals(answer, covariance),
+            score=score,
+            alternatives=alternatives,
+        )
+
+    def _search(self, low: float, high: float) -> list[tuple[float, float, float]]:
+        """Best defoci of groups of sectors; the astigmatism follows from how they differ."""
+        step = 0.35 / float(self.defocus_slope.max())
+        grid = np.arange(low, high + step, min(step, 60.0))
+        group = (self.bins.azimuth / np.pi * 6).astype(np.int64) % 6
+        curves = np.zeros((6, len(grid)))
+        for g in range(6):
+            members = group == g
+            curves[g] = self._curve(members, grid)
+        smooth = scipy.ndimage.gaussian_filter1d(curves, 1.0, axis=1)
+        centres = (np.arange(6) + 0.5) * np.pi / 6
+        halves = np.array([0.0, 60.0, 120.0, 180.0, 250.0, 350.0, 500.0])
+        turns = np.arange(8) * np.pi / 8
+        table = []
+        for half in halves:
+            for turn in turns[: 1 if half == 0 else 8]:
+                shift = half * np.cos(2 * (centres - turn))
+                total = np.zeros(len(grid))
+                for g in range(6):
+                    total += np.interp(grid + shift[g], grid, smooth[g], left=0, right=0)
+                table.append((half * np.cos(2 * turn), half * np.sin(2 * turn), total))
+        best = np.max([t[2] for t in table], axis=0)
+        peaks = [
+            i
+            for i in range(len(grid))
+            if best[i] >= best[max(i - 3, 0) : i + 4].max() and best[i] > 0
+        ]
+        peaks.sort(key=lambda i: -best[i])
+        starts = []
+        for i in peaks[:ALTERNATIVES]:
+            ax, ay, _ = max(table, key=lambda t: t[2][i])
+            starts.append((float(grid[i]), float(ax), float(ay)))
+        return starts
+
+    def _curve(self, members: NDArray[np.bool_], grid: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fall of chi2 over defocus in one group of sectors, by radius alone."""
+        index = np.minimum(
+            ((self.bins.k[members] - self.bins.k.min()) / np.ptp(self.bins.k) * RADIAL_BINS).astype(
+                np.int64
+            ),
+            RADIAL_BINS - 1,
+        )
+        weight = self.bins.weight[members] ** 2
+        total = np.bincount(index, weight, RADIAL_BINS)
+        full = total > 0
+        mean = np.bincount(index, weight * self.bins.power[members], RADIAL_BINS)[full]
+        radius = np.bincount(index, weight * self.bins.k[members], RADIAL_BINS)[full] / total[full]
+        slope = np.bincount(index, weight * self.defocus_slope[members], RADIAL_BINS)[full]
+        fixed = np.bincount(index, weight * self.fixed[members], RADIAL_BINS)[full]
+        slope, fixed, root = slope / total[full], fixed / total[full], np.sqrt(total[full])
+        base, _ = np.linalg.qr(_spline_basis(radius, BACKGROUND_KNOTS) * root[:, None])
+        target = mean / root
+        target = target - base @ (base.T @ target)
+        envelope = _visibility(radius, self.edge)[:, 1:] * root[:, None]
+        waves = -1 * np.cos(2 * (fixed + grid[:, None] * slope))
+        waves *= self.smear(grid[:, None], slope, radius)
+        rings = waves[:, :, None] * envelope
+        rings = rings - base @ (base.T @ rings)
+        gram = rings.swapaxes(1, 2) @ rings + 1e-9 * np.eye(2)
+        cross = rings.swapaxes(1, 2) @ target
+        solution = np.linalg.solve(gram, cross[:, :, None])[:, :, 0]
+        fall = (solution * cross).sum(axis=1)
+        return np.where(solution.sum(axis=1) > 0, fall, 0.0)
+
+    def _refine(
+        self, start: tuple[float, float, float]
+    ) -> tuple[float, tuple[float, float, float], NDArray[np.float64]]:
+        def residual(p: NDArray[np.float64]) -> NDArray[np.float64]:
+            return self.project((float(p[0]), float(p[1]), float(p[2])))[1]
+
+        fit = scipy.optimize.least_squares(
+            residual,
+            np.array(start),
+            x_scale=(50.0, 50.0, 50.0),
+            diff_step=[1e-3, 1e-3, 1e-3],
+            max_nfev=25,
+            xtol=1e-6,
+            ftol=1e-8,
+        )
+        lens = (float(fit.x[0]), float(fit.x[1]), float(fit.x[2]))
+        return self.project(lens)[0], lens, np.asarray(fit.jac)
+
+    def _resolution(self, lens: tuple[float, float, float]) -> float:
+        """Largest k to which rings correlate with the spectrum, in windows of the radius."""
+        oscillation = self.oscillation(*lens)
+        edges = np.linspace(self.bins.k.min(), self.bins.k.max(), 17)
+        reached = edges[1]
+        for low, high in pairwise(edges):
+            here = (self.bins.k >= low) & (self.bins.k <= high)
+            if np.count_nonzero(here) < 12:
+                continue
+            root = self.bins.weight[here]
+            base, _ = np.linalg.qr(_spline_basis(self.bins.k[here], 2) * root[:, None])
+            data, model = self.bins.power[here] * root, oscillation[here] * root
+            data = data - base @ (base.T @ data)
+            model = model - base @ (base.T @ model)
+            norm = math.sqrt(float(data @ data) * float(model @ model))
+            correlation = float(data @ model) / norm if norm > 0 else 0.0
+            if correlation * math.sqrt(len(data)) > 3:
+                reached = high
+        return float(reached)
+
+
+def _visibility(k: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
+    """Gaussians of k, (n, widths)."""
+    widths = np.array(VISIBILITY_WIDTHS) * edge
+    return np.asarray(np.exp(-((k[:, None] / widths) ** 2)))
+
+
+def _spline_basis(k: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """B-splines over the range of k, (n, count), linear where fewer than four are asked for."""
+    degree = min(3, count - 1)
+    inner = np.linspace(k.min(), k.max(), count - degree + 1)
+    knots = np.concatenate([[inner[0]] * degree, inner, [inner[-1]] * degree])
+    return np.asarray(
+        scipy.interpolate.BSpline.design_matrix(
+            np.clip(k, knots[0], knots[-1]), knots, degree
+        ).toarray()
+    )
+
+
+def _intervals(lens: Lens, covariance: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    half = max(lens.half_difference_angstrom, 1e-6)
+    unit = np.array([lens.astigmatism_x_angstrom, lens.astigmatism_y_angstrom]) / half
+    across = np.array([-unit[1], unit[0]])
+    gradient_u, gradient_v = np.array([1.0, *unit]), np.array([1.0, *-unit])
+    turn = np.array([0.0, *across]) / (2 * half)
+
+    def spread(gradient: NDArray[np.float64]) -> float:
+        return 1.96 * math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+
+    angle = min(math.degrees(spread(turn)), 90.0)
+    u, v, a = lens.defocus_u_angstrom, lens.defocus_v_angstrom, lens.angle_deg
+    return {
+        "defocus_u_angstrom": (u - spread(gradient_u), u + spread(gradient_u)),
+        "defocus_v_angstrom": (v - spread(gradient_v), v + spread(gradient_v)),
+        "angle_deg": (a - angle, a + angle),
+    }
+
+
+def _not_found(alternatives: tuple[LensCandidate, ...]) -> CtfFit:
+    nan = math.nan
+    score = alternatives[0].score if alternatives else 0.0
+    return CtfFit(False, nan, nan, nan, math.inf, {}, score, alternatives)
