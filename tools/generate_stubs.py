@@ -19,7 +19,8 @@ PACKAGE = ROOT / "services/common/cryolattice_api"
 def generate(destination: Path) -> None:
     """Write the package into `destination`/cryolattice_api."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
-    outputs = [f"--{kind}_out={destination}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    kinds = ("python", "grpc_python", "mypy", "mypy_grpc")
+    outputs = [f"--{kind}_out={destination}" for kind in kinds]
     includes = [f"-I{PROTOS}", f"-I{ROOT / 'third_party/googleapis'}"]
     subprocess.run(  # noqa: S603
         [sys.executable, "-m", "grpc_tools.protoc", *includes, *outputs, *sources],
@@ -36,8 +37,10 @@ def generate(destination: Path) -> None:
 
 def stale_files(fresh: Path) -> list[str]:
     """Names of the files that differ between the committed package and `fresh`."""
+
     def names(root: Path) -> set[str]:
-        return {str(p.relative_to(root)) for p in root.rglob("*.py*") if p.suffix in {".py", ".pyi"}}
+        sources = (path for path in root.rglob("*") if path.suffix in {".py", ".pyi"})
+        return {str(path.relative_to(root)) for path in sources}
 
     everything = names(fresh) | names(PACKAGE)
     _, differing, missing = filecmp.cmpfiles(fresh, PACKAGE, everything, shallow=False)
@@ -45,6 +48,7 @@ def stale_files(fresh: Path) -> list[str]:
 
 
 def main() -> int:
+    """Generate, or compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
     check = parser.parse_args().check

@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice.jobs.kinds import Inputs, JobKind
+from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart
 from cryolattice.store.arrays import ArraySpec
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 # abTEM takes seconds to import: only workers do
 
 K_MAX_PER_ANGSTROM = 1.0
-SLICE_THICKNESS_ANGSTROM = 1.2
-SAMPLING_ANGSTROM = 0.1
+# 0.3 % of the wave from the grid and 0.13 % from the slices at 169 A (see docs/methods.md)
+SLICE_THICKNESS_ANGSTROM = 2.4
+SAMPLING_ANGSTROM = 0.075
 _PARAMETRIZATIONS = ("lobato", "kirkland")
 _PRECISIONS: dict[int, Any] = {
     simulator_pb2.PRECISION_FLOAT32: "float32",
@@ -42,6 +44,7 @@ _PRECISIONS: dict[int, Any] = {
 # Measured on one core: a slice costs about this much for each point of the grid.
 _SECONDS_PER_POINT = 4e-8
 _TILE_SECONDS = 1.0
+_GREATEST_B_ANGSTROM2 = 20.0
 _TILES_AT_LEAST = 8
 
 
@@ -71,6 +74,7 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
         ("sampling_angstrom", "angstrom"),
     ):
         require_positive(getattr(spec, field), field=field, unit=unit)
+    _check_b_levels(spec)
     structures = _structures(models)
     for period in {round(float(s.lengths_angstrom[2]), 6) for s in structures}:
         require_whole_periods(list(spec.thicknesses_angstrom), period)
@@ -78,9 +82,26 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     beams = max(_beam_count(structure, spec.k_max_per_angstrom) for structure in structures)
     return JobEstimate(
         tile_count=len(_tiles(cost)),
-        store_bytes=8 * len(structures) * len(spec.thicknesses_angstrom) * beams,
+        store_bytes=8
+        * len(structures)
+        * len(spec.b_levels_angstrom2)
+        * len(spec.thicknesses_angstrom)
+        * beams,
         core_seconds=sum(cost),
     )
+
+
+def _check_b_levels(spec: simulator_pb2.SweepSpec) -> None:
+    if not spec.b_levels_angstrom2:
+        spec.b_levels_angstrom2.append(0.0)
+    levels = list(spec.b_levels_angstrom2)
+    right = all(math.isfinite(level) and 0 <= level <= _GREATEST_B_ANGSTROM2 for level in levels)
+    if not right or any(low >= high for low, high in pairwise(levels)):
+        raise InvalidInputError(
+            f"b_levels_angstrom2 is {levels}: give increasing values from 0 to "
+            f"{_GREATEST_B_ANGSTROM2:g} angstrom^2",
+            field="b_levels_angstrom2",
+        )
 
 
 def _structures(models: DatasetReader) -> list[Structure]:
@@ -103,7 +124,7 @@ def _structures(models: DatasetReader) -> list[Structure]:
 def _seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
     points = np.prod(structure.lengths_angstrom[:2] / spec.sampling_angstrom)
     slices = max(spec.thicknesses_angstrom) / spec.slice_thickness_angstrom
-    return float(points * slices) * _SECONDS_PER_POINT
+    return float(points * slices) * _SECONDS_PER_POINT * len(spec.b_levels_angstrom2)
 
 
 def _beam_count(structure: Structure, k_max: float) -> int:
@@ -130,13 +151,14 @@ class Sweep:
         self._spec = spec
         self._structures = _structures(inputs.open(spec.models, "models", field="models"))
         self._beams = max(_beam_count(s, spec.k_max_per_angstrom) for s in self._structures)
-        self.tiles = _tiles([_seconds(structure, spec) for structure in self._structures])
+        self.rounds = [_tiles([_seconds(structure, spec) for structure in self._structures])]
 
     @property
     def arrays(self) -> list[ArraySpec]:
         """Beams, their orders and their number for each model."""
         spec = self._spec
-        models, length = len(self._structures), self.tiles[0][1]
+        models, length = len(self._structures), self.rounds[0][0][1]
+        levels = len(spec.b_levels_angstrom2)
         planes = len(spec.thicknesses_angstrom)
         facts = {
             "energy_kev": spec.energy_kev,
@@ -147,12 +169,12 @@ class Sweep:
         return [
             ArraySpec(
                 "psi",
-                (models, planes, self._beams),
-                ("model", "thickness", "beam"),
+                (models, levels, planes, self._beams),
+                ("model", "b_level", "thickness", "beam"),
                 np.complex128
                 if spec.precision == simulator_pb2.PRECISION_FLOAT64
                 else np.complex64,
-                chunks=(length, planes, self._beams),
+                chunks=(length, levels, planes, self._beams),
                 attributes=facts,
             ),
             ArraySpec("h", (models, self._beams), orders, np.int32, chunks=(length, self._beams)),
@@ -161,7 +183,7 @@ class Sweep:
             ArraySpec("gpts", (models, 2), ("model", "xy"), np.int32, chunks=(length, 2)),
         ]
 
-    def compute(self, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
+    def compute(self, start: int, stop: int, _earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
         """Simulate the models from start to stop."""
         specs = {spec.name: spec for spec in self.arrays}
         parts: dict[str, NDArray[Any]] = {
@@ -173,19 +195,22 @@ class Sweep:
             for name, spec in specs.items()
         }
         for row, structure in enumerate(self._structures[start:stop]):
-            beams = self._exit_beams(structure)
-            count = len(beams.h)
-            parts["psi"][row, :, :count] = beams.psi
+            for level, b in enumerate(self._spec.b_levels_angstrom2):
+                beams = self._exit_beams(structure, b)
+                count = len(beams.h)
+                parts["psi"][row, level, :, :count] = beams.psi
             parts["h"][row, :count] = beams.h
             parts["k"][row, :count] = beams.k
             parts["beam_count"][row] = count
             parts["gpts"][row] = beams.gpts
         return parts
 
-    def _exit_beams(self, structure: Structure) -> ExitBeams:
+    def _exit_beams(self, structure: Structure, b_angstrom2: float) -> ExitBeams:
         from cryolattice_simulator.multislice import exit_beams  # noqa: PLC0415
 
         spec = self._spec
+        own = spec.debye_waller_b_angstrom2
+        symbols = {chemical_symbols[number] for number in structure.numbers} | set(own)
         return exit_beams(
             structure,
             energy_kev=spec.energy_kev,
@@ -194,7 +219,7 @@ class Sweep:
             sampling_angstrom=spec.sampling_angstrom,
             slice_thickness_angstrom=spec.slice_thickness_angstrom,
             parametrization=spec.parametrization,
-            debye_waller_b_angstrom2=dict(spec.debye_waller_b_angstrom2),
+            debye_waller_b_angstrom2={s: b_angstrom2 + own.get(s, 0.0) for s in symbols},
             precision=_PRECISIONS[spec.precision],
         )
 
@@ -202,6 +227,9 @@ class Sweep:
         """Add the coordinates."""
         thicknesses = np.asarray(self._spec.thicknesses_angstrom)
         output.add_array("thickness", thicknesses, ("thickness",), "angstrom")
+        output.add_array(
+            "b_level", np.asarray(self._spec.b_levels_angstrom2), ("b_level",), "angstrom^2"
+        )
         output.add_array("model", np.arange(len(self._structures)), ("model",))
         output.add_array("beam", np.arange(self._beams), ("beam",))
 

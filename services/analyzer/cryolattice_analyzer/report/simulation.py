@@ -24,7 +24,7 @@ def describe_simulation(
     lengths = float(cell[0, 0]), float(cell[1, 1])
     count = int(beams.beam_count[0])
     h, k = beams.h.values[0, :count], beams.k.values[0, :count]
-    psi = beams.psi.values[0, :, :count]
+    psi = beams.psi.values[0, 0, :, :count]
     thicknesses = beams.thickness.values
     energy = float(beams.psi.attrs["energy_kev"])
     page.answer = f"{record['model_id']}: {len(thicknesses)} thicknesses"

@@ -59,19 +59,26 @@ class Inputs:
         return DatasetReader.open(self._root, kind, dataset_id_of(ref), ref.manifest_sha256)
 
 
+# name of an array, start and stop on its first axis
+ReadPart = Callable[[str, int, int], NDArray[Any]]
+
+
 class TiledJob(Protocol):
-    """A job whose arrays are filled tile by tile along their first axis, in any order."""
+    """A job whose arrays are filled tile by tile along their first axis."""
 
     @property
     def arrays(self) -> Sequence[ArraySpec]:
         """The arrays, chunked along the first axis like the tiles."""
 
     @property
-    def tiles(self) -> Sequence[tuple[int, int]]:
-        """Start and stop on the first axis of each tile."""
+    def rounds(self) -> Sequence[Sequence[tuple[int, int]]]:
+        """Start and stop on the first axis of each tile; a round begins when the last has ended."""
 
-    def compute(self, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
-        """Return the part of each array between start and stop."""
+    def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
+        """Return the part of each array between start and stop.
+
+        `earlier` reads what earlier rounds have written: name, start and stop.
+        """
 
     def finish(self, output: DatasetWriter) -> None:
         """Add what is known only when all tiles are there: coordinates, summaries."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
@@ -46,9 +47,9 @@ def _compute_tile(
     """Compute and store one tile on a worker. A user's mistake comes back as a value."""
     try:
         tiled = _load(kind_name, spec_bytes, store_url)
-        start, stop = tiled.tiles[tile]
+        start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
         writer = DatasetWriter(ObjectRoot(store_url), *dataset)
-        for name, values in tiled.compute(start, stop).items():
+        for name, values in tiled.compute(start, stop, writer.read_part).items():
             writer.write(name, values, start)
         writer.write_receipt(tile)
     except CryolatticeError as error:
@@ -70,7 +71,8 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     tiled = _load(kind.name, spec_bytes, settings.store_url)
     output = context.output
     output.create_arrays({}, tiled.arrays)
-    total = len(tiled.tiles)
+    sizes = [len(tiles) for tiles in tiled.rounds]
+    total = sum(sizes)
     todo = [tile for tile in range(total) if output.receipt(tile) is None]
     reused = total - len(todo)
     context.progress(
@@ -78,7 +80,12 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     )
     if todo:
         dataset = (output.kind, output.id, output.attempt)
-        _run_on_ray(context, (kind.name, spec_bytes, settings.store_url, dataset), todo, total)
+        ends = accumulate(sizes)
+        rounds = [
+            [t for t in todo if end - size <= t < end]
+            for size, end in zip(sizes, ends, strict=True)
+        ]
+        _run_on_ray(context, (kind.name, spec_bytes, settings.store_url, dataset), rounds, total)
     context.progress(
         total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
     )
@@ -87,7 +94,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
 
 
 def _run_on_ray(
-    context: JobContext, arguments: tuple[Any, ...], todo: list[int], total: int
+    context: JobContext, arguments: tuple[Any, ...], rounds: list[list[int]], total: int
 ) -> None:
     import ray  # noqa: PLC0415 - heavy
 
@@ -107,26 +114,24 @@ def _run_on_ray(
         task: Any = ray.remote(num_cpus=1, max_retries=3)(_compute_tile)
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         capacity = 2 * max(1, int(resources.get("CPU", 1)))
-        reused = total - len(todo)
-        waiting = list(reversed(todo))
-        running: dict[ray.ObjectRef[Any], int] = {}
-        done = 0
-        context.progress(reused, total, "computing", reused=reused)
-        while waiting or running:
-            while waiting and len(running) < capacity:
-                tile = waiting.pop()
-                running[task.remote(*arguments, tile)] = tile
-            finished, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
-            context.check_cancelled()
-            if not finished:
-                continue
-            for reference in finished:
-                del running[reference]
-                failure = _outcome(ray, reference)
-                if failure is not None:
-                    raise failure
-                done += 1
-            context.progress(reused + done, total, "computing", reused=reused)
+        reused = done = total - sum(len(tiles) for tiles in rounds)
+        context.progress(done, total, "computing", reused=reused)
+        for tiles in rounds:
+            waiting = list(reversed(tiles))
+            running: set[ray.ObjectRef[Any]] = set()
+            while waiting or running:
+                while waiting and len(running) < capacity:
+                    running.add(task.remote(*arguments, waiting.pop()))
+                finished, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
+                context.check_cancelled()
+                for reference in finished:
+                    running.discard(reference)
+                    failure = _outcome(ray, reference)
+                    if failure is not None:
+                        raise failure
+                    done += 1
+                if finished:
+                    context.progress(done, total, "computing", reused=reused)
     finally:
         if started_here:
             ray.shutdown()

@@ -91,7 +91,12 @@ def write_part(store: Store, name: str, start: int, values: NDArray[Any]) -> Non
 
 
 def read_array(store: Store, name: str) -> NDArray[Any]:
-    """Return the whole array.
+    """Return the whole array; errors as `read_part`."""
+    return read_part(store, name, None, None)
+
+
+def read_part(store: Store, name: str, start: int | None, stop: int | None) -> NDArray[Any]:
+    """Return an array from start to stop of its first axis.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def read_array(store: Store, name: str) -> NDArray[Any]:
     """
     try:
         array = zarr.open_array(store, path=name, mode="r", zarr_format=3, config=_CHECKED)
-        return np.asarray(array[...])
+        return np.asarray(array[...] if array.ndim == 0 else array[start:stop])
     except ChunkNotFoundError as error:
         raise MissingChunkError(f"array {name} lacks a chunk: {error}") from error
     except (ValueError, RuntimeError) as error:

@@ -13,7 +13,7 @@ import rfc8785
 from numpy.typing import NDArray
 
 from cryolattice.errors import CorruptDataError
-from cryolattice.store.arrays import ArraySpec, create_array, create_group, write_part
+from cryolattice.store.arrays import ArraySpec, create_array, create_group, read_part, write_part
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest, StoredObject
 from cryolattice.store.objects import ObjectRoot, sha256
 from cryolattice.store.reader import DatasetReader, dataset_prefix
@@ -67,6 +67,10 @@ class DatasetWriter:
     def write(self, name: str, values: NDArray[Any], start: int = 0) -> None:
         """Write whole chunks of an array, beginning at `start` of its first axis."""
         write_part(self._zarr, name, start, values)
+
+    def read_part(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Return a part of an array along its first axis, before it is committed."""
+        return read_part(self._zarr, name, start, stop)
 
     def add_array(
         self, name: str, values: NDArray[Any], dims: tuple[str, ...], units: str = "1", **more: Any

@@ -32,6 +32,8 @@ from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
 
 GREATEST_THICKNESS_ANGSTROM = 300.8
+# from no vibration to what light ions show somewhat above 98 K
+B_LEVELS_ANGSTROM2 = (0.0, 0.25, 0.6, 1.2)
 _SAME_CELL = 0.005
 _ZONE_AXES = {"c": modeler_pb2.ZONE_AXES_C, "all": modeler_pb2.ZONE_AXES_ALL}
 
@@ -52,6 +54,8 @@ class IdentifyOptions:
         One period along the beam unless given.
     clusters : "auto", or dict of str to str
         Cluster ion by site label.
+    b_levels_angstrom2 : tuple of float
+        Debye-Waller factors of all atoms that are tried.
     """
 
     pixel_size_angstrom: float | None = None
@@ -62,6 +66,7 @@ class IdentifyOptions:
     greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM
     thickness_step_angstrom: float | None = None
     clusters: str | dict[str, str] = AUTO_CLUSTERS
+    b_levels_angstrom2: tuple[float, ...] = B_LEVELS_ANGSTROM2
 
 
 @dataclass
@@ -181,6 +186,7 @@ def _search(lab: Lab, found: _Found, options: IdentifyOptions, follow: Follow) -
         models=found.models,
         thicknesses_angstrom=_thicknesses(records, options),
         energy_kev=facts["energy_kev"],
+        b_levels_angstrom2=options.b_levels_angstrom2,
     )
     request = simulator_pb2.CreateSweepJobRequest(parent=lab.parent, spec=sweep, validate_only=True)
     lab.call(lab.simulator.CreateSweepJob, request)

@@ -87,14 +87,15 @@ class SweepSpec(_message.Message):
     DEBYE_WALLER_B_ANGSTROM2_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    B_LEVELS_ANGSTROM2_FIELD_NUMBER: _builtins.int
     ENGINE_REVISION_FIELD_NUMBER: _builtins.int
     energy_kev: _builtins.float
     k_max_per_angstrom: _builtins.float
     """Beams up to this spatial frequency are kept; 0 means 1.0."""
     sampling_angstrom: _builtins.float
-    """Greatest distance of two points of the wave's grid; 0 lets the engine choose from k_max."""
+    """Greatest distance of two points of the wave's grid; 0 means 0.075."""
     slice_thickness_angstrom: _builtins.float
-    """Greatest thickness of a slice; 0 means 1.2."""
+    """Greatest thickness of a slice; 0 means 2.4."""
     parametrization: _builtins.str
     """Of the atomic potentials: `lobato` (when empty) or `kirkland`."""
     engine: Global___Engine.ValueType
@@ -111,6 +112,12 @@ class SweepSpec(_message.Message):
     def debye_waller_b_angstrom2(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Debye-Waller factor B by element symbol; an element that is not named does not vibrate."""
 
+    @_builtins.property
+    def b_levels_angstrom2(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Isotropic Debye-Waller factors B, increasing, each added to every element's own: one set of
+        beams for each, so that a ranking can fit it. Empty means 0 alone.
+        """
+
     def __init__(
         self,
         *,
@@ -124,11 +131,12 @@ class SweepSpec(_message.Message):
         debye_waller_b_angstrom2: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         engine: Global___Engine.ValueType = ...,
         precision: Global___Precision.ValueType = ...,
+        b_levels_angstrom2: _abc.Iterable[_builtins.float] | None = ...,
         engine_revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

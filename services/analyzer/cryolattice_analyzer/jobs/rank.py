@@ -1,0 +1,215 @@
+"""The rank job: every model against the averaged cell, one candidate a tile, in four rounds.
+
+1. The lens is searched near what the film's rings say.
+2. Where that leaves every candidate unexplained, it is searched over its whole range,
+3. and once more for all candidates near the lens of the best.
+4. Candidates that are near the best are fitted with the other Debye-Waller factors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice.errors import InvalidInputError
+from cryolattice.jobs.kinds import Inputs, ReadPart
+from cryolattice.store.arrays import ArraySpec
+from cryolattice_analyzer.candidate_beams import CandidateBeams
+from cryolattice_analyzer.candidate_fit import CandidateFit, Imaging, ViewCell, fit_candidate
+from cryolattice_analyzer.jobs.rank_result import (
+    FIT_ARRAYS,
+    MODES,
+    fit_to_rows,
+    rows_to_fit,
+    write_ranking,
+)
+from cryolattice_analyzer.jobs.stored import load_average, load_ctf, load_micrograph
+from cryolattice_analyzer.lens_search import LensStart, starts_anywhere
+from cryolattice_analyzer.ranking import (
+    merge_fits,
+    needs_global_search,
+    observe,
+    refined_starts,
+    ring_starts,
+)
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+
+if TYPE_CHECKING:
+    from cryolattice.store.writer import DatasetWriter
+
+_RINGS, _ANYWHERE, _REFINED, _LEVELS = range(4)
+# Other Debye-Waller factors are tried for candidates up to this many times the best one's chi2.
+_NEAR_SHARE = 5.0
+_NEAR_CHI2 = 100.0
+_TILES_PER_ROUND = 200
+_SAME_CELL = 0.005
+
+
+class RankTiles:
+    """The tiles of one ranking. Rows of its arrays are candidates, round after round."""
+
+    def __init__(self, spec: analyzer_pb2.RankSpec, inputs: Inputs) -> None:
+        average = inputs.open(spec.average, "average", field="average")
+        self.average = load_average(average)
+        self.observation = observe(self.average)
+        image = load_micrograph(inputs.open(spec.micrograph, "micrograph", field="micrograph"))
+        self.imaging = Imaging(
+            energy_kev=image.energy_kev,
+            cs_mm=image.cs_mm,
+            focal_spread_angstrom=spec.focal_spread_angstrom,
+            dose_e_per_angstrom2=image.dose_e_per_angstrom2,
+        )
+        self.ctf = load_ctf(inputs.open(spec.ctf, "ctf", field="ctf")) if spec.ctf.name else None
+        records = inputs.open(spec.models, "models", field="models").json("models.json")
+        self.cell, self.kept = _view_of(records, self.average.direct, self.average.supercell)
+        self.records = [records[i] for i in self.kept]
+        self.left_out = len(records) - len(self.kept)
+        beams = inputs.open(spec.beams, "beams", field="beams")
+        self._psi = beams.array("psi")
+        self._orders = beams.array("h"), beams.array("k"), beams.array("beam_count")
+        self._thickness = beams.array("thickness")
+        self.b_levels: NDArray[np.float64] = beams.array("b_level")
+        if len(self._psi) != len(records):
+            raise InvalidInputError(
+                f"beams hold {len(self._psi)} models, models {len(records)}: give the beams that "
+                "were simulated from these models",
+                field="beams",
+            )
+        self.base_level = (len(self.b_levels) - 1) // 2
+
+    @property
+    def other_levels(self) -> list[int]:
+        """Debye-Waller levels of the last round."""
+        return [i for i in range(len(self.b_levels)) if i != self.base_level]
+
+    @property
+    def rounds(self) -> list[list[tuple[int, int]]]:
+        """Tiles of the four rounds."""
+        count = len(self.records)
+        length = math.ceil(count / _TILES_PER_ROUND)
+        blocks = 3 + len(self.other_levels)
+        tiles = [
+            [
+                (start, min(start + length, first + count))
+                for start in range(first, first + count, length)
+            ]
+            for first in range(0, blocks * count, count)
+        ]
+        return [*tiles[:3], [tile for block in tiles[3:] for tile in block]]
+
+    @property
+    def arrays(self) -> list[ArraySpec]:
+        """One row for each candidate and round."""
+        count = len(self.records)
+        rows = (3 + len(self.other_levels)) * count
+        length = math.ceil(count / _TILES_PER_ROUND)
+        sizes = {"mode": MODES, "parameter": 8, "coefficient": len(self.observation.hk)}
+        return [
+            ArraySpec(
+                name,
+                (rows, *(sizes[dim] for dim in dims)),
+                ("fit", *dims),
+                dtype,
+                units,
+                chunks=(length, *(sizes[dim] for dim in dims)),
+            )
+            for name, dims, dtype, units in FIT_ARRAYS
+        ]
+
+    def candidate(self, index: int, level: int) -> CandidateBeams:
+        """Return the beams of a candidate at one Debye-Waller level."""
+        row = self.kept[index]
+        h, k, counts = self._orders
+        count = int(counts[row])
+        across, along, _ = self.records[index]["view_supercell"]
+        return CandidateBeams(
+            hk=np.stack([h[row, :count], k[row, :count]], axis=1).astype(np.int64),
+            psi=self._psi[row, level, :, :count],
+            thickness_angstrom=self._thickness,
+            repeats=(across, along),
+        )
+
+    def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
+        """Fit the candidates of the rows from start to stop."""
+        rows = [
+            fit_to_rows(
+                self._fit(*divmod(row, len(self.records)), earlier), len(self.observation.hk)
+            )
+            for row in range(start, stop)
+        ]
+        return {name: np.stack([row[name] for row in rows]) for name, *_ in FIT_ARRAYS}
+
+    def _fit(self, block: int, index: int, earlier: ReadPart) -> CandidateFit | None:
+        starts = self._starts(block, index, earlier)
+        if not starts:
+            return None
+        level = self.base_level if block < _LEVELS else self.other_levels[block - _LEVELS]
+        beams = self.candidate(index, level)
+        return fit_candidate(self.observation, beams, self.cell, self.imaging, starts)
+
+    def _starts(self, block: int, index: int, earlier: ReadPart) -> list[LensStart]:
+        """Lenses to start from; none where this round has nothing to add."""
+        rings = ring_starts(self.ctf)
+        if block == _RINGS:
+            return rings
+        first = self.block(_RINGS, earlier)
+        unexplained = not rings or needs_global_search([fit for fit in first if fit])
+        if block == _ANYWHERE:
+            return starts_anywhere() if unexplained else []
+        if block == _REFINED:
+            found = [fit for fit in self.block(_ANYWHERE, earlier) if fit]
+            return refined_starts(found) if unexplained else []
+        fits = self.base_fits(earlier)
+        best = min(float(fit.chi2.min()) for fit in fits)
+        if float(fits[index].chi2.min()) > _NEAR_SHARE * best + _NEAR_CHI2:
+            return []
+        return refined_starts(fits) if unexplained else rings
+
+    def block(self, block: int, read: ReadPart) -> list[CandidateFit | None]:
+        """Return the fits of one block of rows."""
+        count = len(self.records)
+        parts = {name: read(name, block * count, (block + 1) * count) for name, *_ in FIT_ARRAYS}
+        return [
+            rows_to_fit({name: values[i] for name, values in parts.items()}) for i in range(count)
+        ]
+
+    def base_fits(self, read: ReadPart) -> list[CandidateFit]:
+        """Return each candidate's best fits at the base level, over the first three rounds."""
+        blocks = [self.block(block, read) for block in (_RINGS, _ANYWHERE, _REFINED)]
+        merged = []
+        for fits in zip(*blocks, strict=True):
+            present = [fit for fit in fits if fit is not None]
+            best = present[0]
+            for other in present[1:]:
+                best = merge_fits(best, other)
+            merged.append(best)
+        return merged
+
+    def finish(self, output: DatasetWriter) -> None:
+        """Judge all candidates and write the answer."""
+        write_ranking(self, output)
+
+
+def _view_of(
+    records: list[dict[str, Any]], direct: NDArray[np.float64], supercell: tuple[int, int]
+) -> tuple[ViewCell, list[int]]:
+    """Return the parent's ideal plane cell that the average shows, and the models of that view."""
+    seen = np.linalg.norm(direct, axis=1) / np.asarray(supercell)
+    cells = [record["plane_cell"] for record in records]
+    misfit = [
+        abs(math.log(cell["a_angstrom"] / seen[0])) + abs(math.log(cell["b_angstrom"] / seen[1]))
+        for cell in cells
+    ]
+    chosen = cells[int(np.argmin(misfit))]
+    kept = [
+        i
+        for i, cell in enumerate(cells)
+        if math.isclose(cell["a_angstrom"], chosen["a_angstrom"], rel_tol=_SAME_CELL)
+        and math.isclose(cell["b_angstrom"], chosen["b_angstrom"], rel_tol=_SAME_CELL)
+        and all(n % m == 0 for m, n in zip(records[i]["view_supercell"], supercell, strict=False))
+    ]
+    return ViewCell(chosen["a_angstrom"], chosen["b_angstrom"], chosen["gamma_deg"]), kept
