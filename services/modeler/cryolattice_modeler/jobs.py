@@ -43,6 +43,7 @@ class OrderingCount:
     sites: int
     vacancies: int
     suggested_clusters: dict[str, str]
+    axis_lengths_angstrom: list[float]
 
 
 def _read(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> ParentCrystal:
@@ -78,7 +79,10 @@ def count(crystal: modeler_pb2.Crystal, supercell: Supercell) -> OrderingCount:
         for element, number in zip(sublattice.species, sublattice.counts, strict=True)
         if element == VACANCY
     )
-    return OrderingCount(total, classes, layout.site_count, vacancies, suggest_clusters(parent))
+    lengths = np.linalg.norm(parent.cell_angstrom, axis=1) * np.asarray(sizes)
+    return OrderingCount(
+        total, classes, layout.site_count, vacancies, suggest_clusters(parent), lengths.tolist()
+    )
 
 
 def enumerate_with_cif(

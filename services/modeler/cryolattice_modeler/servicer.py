@@ -34,6 +34,7 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
             site_count=count.sites,
             vacancy_count=count.vacancies,
             suggested_clusters=count.suggested_clusters,
+            axis_lengths_angstrom=count.axis_lengths_angstrom,
         )
 
     async def EnumerateOrderings(

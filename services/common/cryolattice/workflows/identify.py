@@ -121,14 +121,14 @@ def identify(
         What is wrong with the files or the options.
     """
     options = options or IdentifyOptions()
-    # any period will do to find a length that cannot be
-    thickness_series(1e-3, options.greatest_thickness_angstrom, options.thickness_step_angstrom)
     crystal = read_crystal(parent)
     cells = supercell_message(supercell)
     count = lab.call(
         lab.modeler.CountOrderings,
         modeler_pb2.CountOrderingsRequest(parent_crystal=crystal, supercell=cells),
     )
+    along = slice(None) if options.zone_axes == "all" else slice(2, 3)
+    thicknesses = _thicknesses(list(count.axis_lengths_angstrom[along]), options)
     clusters, remarks = chosen_clusters(options.clusters, dict(count.suggested_clusters))
     spec = modeler_pb2.ModelsSpec(
         parent_crystal=crystal,
@@ -160,7 +160,7 @@ def identify(
         follow("models"),
     )
     found = _Found(image, models, warnings=remarks)
-    result = _search(lab, found, options, follow)
+    result = _search(lab, found, thicknesses, options, follow)
     result["warnings"] = list(dict.fromkeys(result["warnings"]))
     if out is not None:
         report = analyzer_pb2.ReportSpec(
@@ -178,13 +178,19 @@ def identify(
     return result
 
 
-def _search(lab: Lab, found: _Found, options: IdentifyOptions, follow: Follow) -> dict[str, Any]:
+def _search(
+    lab: Lab,
+    found: _Found,
+    thicknesses: list[float],
+    options: IdentifyOptions,
+    follow: Follow,
+) -> dict[str, Any]:
     facts = lab.open_ref(found.micrograph).json("micrograph.json")
     records = lab.open_ref(found.models).json("models.json")
     found.warnings[:0] = facts["warnings"]
     sweep = simulator_pb2.SweepSpec(
         models=found.models,
-        thicknesses_angstrom=_thicknesses(records, options),
+        thicknesses_angstrom=thicknesses,
         energy_kev=facts["energy_kev"],
         b_levels_angstrom2=options.b_levels_angstrom2,
     )
@@ -309,9 +315,9 @@ def _undetermined(found: _Found) -> dict[str, Any]:
     }
 
 
-def _thicknesses(records: list[dict[str, Any]], options: IdentifyOptions) -> list[float]:
-    """Multiples of the step, which holds whole periods of every model."""
-    periods = sorted({round(float(record["period_angstrom"]), 6) for record in records})
+def _thicknesses(periods: list[float], options: IdentifyOptions) -> list[float]:
+    """Multiples of the step, which holds whole periods of every view."""
+    periods = sorted({round(period, 6) for period in periods})
     common = periods[-1]
     for period in periods:
         if abs(common / period - round(common / period)) > 1e-4:
@@ -320,6 +326,14 @@ def _thicknesses(records: list[dict[str, Any]], options: IdentifyOptions) -> lis
                 "beam, which have no common multiple: search one direction at a time",
                 field="zone_axes",
             )
+    step = options.thickness_step_angstrom
+    if step is not None and step > 0 and abs(step / common - round(step / common)) > 1e-4:
+        nearest = max(1, round(step / common)) * common
+        raise InvalidInputError(
+            f"thickness_step is {step:g} angstrom, no multiple of the period along the beam, "
+            f"{common:g} angstrom: use {nearest:g}",
+            field="thickness_step",
+        )
     return thickness_series(
         common, options.greatest_thickness_angstrom, options.thickness_step_angstrom
     )

@@ -168,6 +168,7 @@ class CountOrderingsResponse(_message.Message):
     SITE_COUNT_FIELD_NUMBER: _builtins.int
     VACANCY_COUNT_FIELD_NUMBER: _builtins.int
     SUGGESTED_CLUSTERS_FIELD_NUMBER: _builtins.int
+    AXIS_LENGTHS_ANGSTROM_FIELD_NUMBER: _builtins.int
     total: _builtins.str
     """Exact integers in decimal: they outgrow 64 bits."""
     classes: _builtins.str
@@ -178,6 +179,10 @@ class CountOrderingsResponse(_message.Message):
     def suggested_clusters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Cluster ion by label for bare boron and nitrogen sites: a guess from missing bonds."""
 
+    @_builtins.property
+    def axis_lengths_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Lengths of the supercell's axes a, b, c: how far a view along each repeats."""
+
     def __init__(
         self,
         *,
@@ -186,10 +191,11 @@ class CountOrderingsResponse(_message.Message):
         site_count: _builtins.int = ...,
         vacancy_count: _builtins.int = ...,
         suggested_clusters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        axis_lengths_angstrom: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "site_count", b"site_count", "suggested_clusters", b"suggested_clusters", "total", b"total", "vacancy_count", b"vacancy_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis_lengths_angstrom", b"axis_lengths_angstrom", "classes", b"classes", "site_count", b"site_count", "suggested_clusters", b"suggested_clusters", "total", b"total", "vacancy_count", b"vacancy_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

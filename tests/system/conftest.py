@@ -1,0 +1,104 @@
+"""The product as a user meets it: the installed command, embedded or against a deployment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "examples" / "na2nh2bh4"
+COMMAND = Path(sys.executable).parent / "cryolattice"
+TIMEOUT_SECONDS = 280
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Outcome]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "CRYOLATTICE_HOME": str(home), "RAY_AUTH_MODE": "disabled"}
+
+
+def _runner(home: Path) -> Run:
+    def run(*arguments: object) -> Outcome:
+        done = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            env=_environment(home),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            cwd=ROOT,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def cryolattice(home: Path) -> Run:
+    """Runs the command, embedded."""
+    return _runner(home)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A server started with the command."""
+
+    address: str
+    home: Path
+    run: Run
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """``cryolattice serve all`` in a process of its own."""
+    server_home = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (server_home / "serve.log").open("w")
+    process = subprocess.Popen(
+        [COMMAND, "serve", "all", "--port", str(port)],
+        env=_environment(server_home),
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 60
+    while "serving" not in (server_home / "serve.log").read_text():
+        assert process.poll() is None, (server_home / "serve.log").read_text()
+        assert time.monotonic() < deadline, "the server did not start in 60 s"
+        time.sleep(0.2)
+    yield Deployment(f"127.0.0.1:{port}", server_home, _runner(tmp_path_factory.mktemp("client")))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    log.close()

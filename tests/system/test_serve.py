@@ -1,0 +1,100 @@
+"""A served deployment: the same answers, discovery by reflection, health."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import DATA, Deployment, Run
+
+BUF = Path(sys.executable).parent / "buf"
+PARENT = DATA / "na2nh2bh4_cubic.cif"
+
+
+def _curl(deployment: Deployment, *arguments: str) -> str:
+    done = subprocess.run(
+        [BUF, "curl", "--protocol", "grpc", "--http2-prior-knowledge", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_reflection_lists_every_service(deployment: Deployment) -> None:
+    listed = _curl(deployment, "--list-services", f"http://{deployment.address}").split()
+    for name in (
+        "cryolattice_api.common.v1.JobService",
+        "cryolattice_api.common.v1.DatasetService",
+        "cryolattice_api.modeler.v1.ModelerService",
+        "cryolattice_api.simulator.v1.SimulatorService",
+        "cryolattice_api.analyzer.v1.AnalyzerService",
+        "grpc.health.v1.Health",
+    ):
+        assert name in listed
+
+
+def test_it_is_healthy(deployment: Deployment) -> None:
+    answer = _curl(
+        deployment, "-d", "{}", f"http://{deployment.address}/grpc.health.v1.Health/Check"
+    )
+    assert json.loads(answer) == {"status": "SERVING"}
+
+
+def test_a_call_without_our_client(deployment: Deployment) -> None:
+    request = {
+        "parentCrystal": {"cif": PARENT.read_text()},
+        "supercell": {"a": 2, "b": 2, "c": 2},
+    }
+    url = f"http://{deployment.address}/cryolattice_api.modeler.v1.ModelerService/CountOrderings"
+    answer = json.loads(_curl(deployment, "-d", json.dumps(request), url))
+    assert answer["total"] == "735471"
+    assert answer["classes"] == "2664"
+
+
+def test_the_served_answer_is_the_embedded_one(deployment: Deployment, cryolattice: Run) -> None:
+    arguments = ("enumerate", PARENT, "--supercell", 2, 2, 1, "--json")
+    served = deployment.run(*arguments, "--server", deployment.address)
+    assert served.code == 0, served.err
+    assert served.json == cryolattice(*arguments).json
+    assert served.json["total"] == 495
+    assert served.json["classes"] == 35
+    assert sum(row["multiplicity"] for row in served.json["orderings"]) == 495
+
+
+@pytest.mark.xdist_group("ray")
+def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) -> None:
+    out = tmp_path / "simulated"
+    outcome = deployment.run(
+        *("simulate", PARENT, "--thickness-step", 18.8, "--defocus", 2500),
+        *("--out", out, "--server", deployment.address, "--json"),
+    )
+    assert outcome.code == 0, outcome.err
+    dataset = outcome.json
+    assert dataset["kind"] == "beams"
+    assert (out / "thickness_series.png").exists()
+    name = dataset["name"].rsplit("/", 1)[-1]
+    verified = deployment.run("datasets", "verify", name, "--server", deployment.address)
+    assert verified.code == 0
+    assert "all as committed" in verified.out
+    exported = tmp_path / "exported"
+    copied = deployment.run(
+        "datasets", "export", name, "--out", exported, "--server", deployment.address
+    )
+    assert copied.code == 0
+    assert (exported / "manifest.json").exists()
+    jobs = deployment.run("jobs", "list", "--server", deployment.address, "--json").json["jobs"]
+    assert {job["state"] for job in jobs} == {"JOB_STATE_SUCCEEDED"}
+
+
+def test_no_server_there(cryolattice: Run) -> None:
+    outcome = cryolattice("jobs", "list", "--server", "127.0.0.1:9", "--json")
+    assert outcome.code == 1
+    assert outcome.json["error"]["reason"] == "SERVER_UNAVAILABLE"
+    assert "cryolattice serve all" in outcome.json["error"]["message"]
