@@ -79,7 +79,7 @@ class RankTiles:
                 "were simulated from these models",
                 field="beams",
             )
-        self.base_level = (len(self.b_levels) - 1) // 2
+        self.base_level = 0
 
     @property
     def other_levels(self) -> list[int]:

@@ -44,6 +44,7 @@ def describe_dose(page: Page, results: list[DoseResult], summary: dict[str, Any]
             "Fading of the reflections",
             "Integrated intensity against accumulated dose with the fitted curves; the dashed line "
             "is at 1/e. Each frame is fitted as the integral over its own exposure.",
+            wide=len(results) > 1,
         ),
         FigureOfReport(
             "critical_dose",

@@ -52,10 +52,14 @@ def sites_text(sites: list[list[float]]) -> str:
     return ", ".join("(" + " ".join(f"{x:g}" for x in site) + ")" for site in sites)
 
 
+def _percent(probability: float) -> str:
+    return "more than 99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
+
+
 def _answer(page: Page, ranking: dict[str, Any]) -> None:
     best = ranking["best"]
     verdict = ranking["verdict"]
-    percent = f"{100 * best['probability']:.1f} %" if best else ""
+    percent = _percent(best["probability"])
     if verdict == "ordered":
         page.answer = f"Ordered: vacancies at {sites_text(best['vacant_sites'])}"
         page.explanation = (
@@ -164,6 +168,7 @@ def _cell_figure(page: Page, readers: dict[str, DatasetReader]) -> None:
             to_png(cell_figure(average, model, model_title=title)),
             "Averaged cell beside the best model",
             f"Mean of {average.cells:.0f} cells, and the model's image through the fitted lens.",
+            wide=True,
         )
     )
 

@@ -18,6 +18,7 @@ class FigureOfReport:
     png: bytes
     title: str
     caption: str
+    wide: bool = False
 
     @property
     def data_uri(self) -> str:

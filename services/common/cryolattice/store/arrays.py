@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.array_spec import ArrayConfigParams
-from zarr.errors import ChunkNotFoundError
+from zarr.errors import ChunkNotFoundError, ContainsArrayError, ContainsGroupError
 
 from cryolattice.errors import CorruptDataError, MissingChunkError
 
@@ -60,31 +63,60 @@ def _fill_value(dtype: np.dtype[Any]) -> Any:
 
 
 def create_group(store: Store, attributes: Mapping[str, Any]) -> None:
-    """Create the root group."""
-    zarr.create_group(store, attributes=dict(attributes), overwrite=False)
+    """Create the root group; one that a racing writer made stays."""
+    with suppress(ContainsGroupError):
+        zarr.create_group(store, attributes=dict(attributes), overwrite=False)
 
 
 def create_array(store: Store, spec: ArraySpec) -> None:
-    """Create an empty array after `spec`: zstd and crc32c, filled with NaN, never sharded."""
+    """Create an empty array after `spec`: zstd and crc32c, filled with NaN, never sharded.
+
+    One that a racing writer made stays.
+    """
     dtype = np.dtype(spec.dtype)
-    zarr.create_array(
-        store,
-        name=spec.name,
-        shape=spec.shape,
-        chunks=spec.chunks or tuple(max(length, 1) for length in spec.shape),
-        dtype=dtype,
-        fill_value=_fill_value(dtype),
-        compressors=[ZstdCodec(level=1), Crc32cCodec()],
-        dimension_names=spec.dims,
-        attributes={"units": spec.units, **spec.attributes},
-        config=_CHECKED,
-    )
+    with suppress(ContainsArrayError):
+        zarr.create_array(
+            store,
+            name=spec.name,
+            shape=spec.shape,
+            chunks=spec.chunks or tuple(max(length, 1) for length in spec.shape),
+            dtype=dtype,
+            fill_value=_fill_value(dtype),
+            compressors=[ZstdCodec(level=1), Crc32cCodec()],
+            dimension_names=spec.dims,
+            attributes={"units": spec.units, **spec.attributes},
+            config=_CHECKED,
+        )
+
+
+def chunk_keys(metadata: bytes) -> Iterator[str]:
+    """Yield the keys, below the array's own, of every chunk that the array's metadata ask for."""
+    described = json.loads(metadata)
+    if described["node_type"] != "array":
+        return
+    chunks = described["chunk_grid"]["configuration"]["chunk_shape"]
+    counts = (-(-n // size) for n, size in zip(described["shape"], chunks, strict=True))
+    for place in product(*(range(count) for count in counts)):
+        yield "/".join(["c", *map(str, place)])
 
 
 def write_part(store: Store, name: str, start: int, values: NDArray[Any]) -> None:
-    """Write `values` at `start` of the first axis; the part must be whole chunks."""
+    """Write `values` at `start` of the first axis.
+
+    Raises
+    ------
+    ValueError
+        The part is not whole chunks: a chunk is written once, so its rest would stay empty.
+    """
     array = zarr.open_array(store, path=name, mode="r+", zarr_format=3, config=_CHECKED)
+    if values.shape[1:] != array.shape[1:] or values.ndim != array.ndim:
+        raise ValueError(f"part of {name} has shape {values.shape}, the array {array.shape}")
     if values.ndim:
+        stop, length, chunk = start + values.shape[0], array.shape[0], array.chunks[0]
+        if start % chunk or stop > length or (stop % chunk and stop != length):
+            raise ValueError(
+                f"part {start}:{stop} of {name} is not whole chunks of {chunk} up to {length}"
+            )
         array[start : start + values.shape[0]] = values
     else:
         array[...] = values
@@ -106,7 +138,8 @@ def read_part(store: Store, name: str, start: int | None, stop: int | None) -> N
         A chunk fails its checksum.
     """
     try:
-        array = zarr.open_array(store, path=name, mode="r", zarr_format=3, config=_CHECKED)
+        mode: Literal["r", "r+"] = "r" if store.read_only else "r+"
+        array = zarr.open_array(store, path=name, mode=mode, zarr_format=3, config=_CHECKED)
         return np.asarray(array[...] if array.ndim == 0 else array[start:stop])
     except ChunkNotFoundError as error:
         raise MissingChunkError(f"array {name} lacks a chunk: {error}") from error

@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, S3Store
 
-from cryolattice.errors import InvalidInputError, MissingChunkError
+from cryolattice.errors import InvalidInputError, MissingChunkError, PreconditionError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -35,6 +35,8 @@ class ObjectRoot:
     ------
     InvalidInputError
         Another scheme.
+    PreconditionError
+        The folder cannot be made.
     """
 
     def __init__(self, url: str) -> None:
@@ -42,7 +44,15 @@ class ObjectRoot:
         self.url = url.rstrip("/")
         self.store: ObjectStore
         if parts.scheme == "file":
-            self.store = LocalStore(Path(unquote(parts.path)), mkdir=True, automatic_cleanup=True)
+            folder = Path(unquote(parts.path))
+            try:
+                self.store = LocalStore(folder, mkdir=True, automatic_cleanup=True)
+            except OSError as error:
+                raise PreconditionError(
+                    f"the store {folder} cannot be opened ({error}): set CRYOLATTICE_HOME to a "
+                    "folder you may write to, or CRYOLATTICE_STORE_URL",
+                    field="CRYOLATTICE_STORE_URL",
+                ) from error
         elif parts.scheme == "s3":
             self.store = S3Store.from_url(url)
         else:

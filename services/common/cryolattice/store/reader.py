@@ -9,7 +9,12 @@ from typing import Any
 import xarray as xr
 from numpy.typing import NDArray
 
-from cryolattice.errors import CorruptDataError, DatasetNotCommittedError, MissingChunkError
+from cryolattice.errors import (
+    CorruptDataError,
+    DatasetNotCommittedError,
+    MissingChunkError,
+    NotFoundError,
+)
 from cryolattice.store.arrays import read_array, read_xarray
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest
 from cryolattice.store.objects import ObjectRoot, sha256
@@ -88,14 +93,20 @@ class DatasetReader:
 
         Raises
         ------
+        NotFoundError
+            The manifest does not list it.
         MissingChunkError
-            The manifest does not list it, or the store has lost it.
+            The store has lost it.
         CorruptDataError
             The stored bytes are not those that were committed.
         """
         stored = self._objects.get(key)
         if stored is None:
-            raise MissingChunkError(f"dataset {self.manifest.id} has no object {key!r}")
+            raise NotFoundError(
+                f"dataset {self.manifest.id} ({self.manifest.kind}) has no object {key!r}: its "
+                "manifest lists those there are",
+                field="key",
+            )
         data = self._fetch(key)
         if sha256(data) != stored.sha256:
             raise CorruptDataError(

@@ -13,11 +13,18 @@ import rfc8785
 from numpy.typing import NDArray
 
 from cryolattice.errors import CorruptDataError
-from cryolattice.store.arrays import ArraySpec, create_array, create_group, read_part, write_part
+from cryolattice.store.arrays import (
+    ArraySpec,
+    chunk_keys,
+    create_array,
+    create_group,
+    read_part,
+    write_part,
+)
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest, StoredObject
 from cryolattice.store.objects import ObjectRoot, sha256
 from cryolattice.store.reader import DatasetReader, dataset_prefix
-from cryolattice.store.zarr_stores import WriteOnceStore
+from cryolattice.store.zarr_stores import WriteOnceStore, is_metadata
 
 _RECORDED = ("abtem", "ase", "numpy", "scipy", "spglib", "gemmi", "zarr")
 
@@ -154,7 +161,7 @@ class DatasetWriter:
             if chunks is None:
                 raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
             expected |= chunks
-        objects = []
+        objects, wanted = [], set()
         for key, _ in self.root.list(self.prefix):
             name = key.removeprefix(f"{self.prefix}/")
             if name.startswith("receipts/") or name == MANIFEST_KEY:
@@ -164,8 +171,13 @@ class DatasetWriter:
             if expected.pop(name, digest) != digest:
                 raise CorruptDataError(f"object {name} of dataset {self.id} changed after writing")
             objects.append(StoredObject(name, digest, len(data)))
-        if expected:
-            raise CorruptDataError(f"dataset {self.id} lacks {', '.join(sorted(expected))}")
+            if name.startswith("data.zarr/") and is_metadata(name):
+                wanted |= {f"{name.removesuffix('zarr.json')}{chunk}" for chunk in chunk_keys(data)}
+        lacking = sorted({*expected, *wanted} - {stored.key for stored in objects})
+        if lacking:
+            raise CorruptDataError(
+                f"dataset {self.id} lacks {len(lacking)} objects, such as {lacking[0]}"
+            )
         manifest = Manifest(
             kind=self.kind,
             id=self.id,

@@ -32,8 +32,8 @@ from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
 
 GREATEST_THICKNESS_ANGSTROM = 300.8
-# from no vibration to what light ions show somewhat above 98 K
-B_LEVELS_ANGSTROM2 = (0.0, 0.25, 0.6, 1.2)
+# from zero-point motion alone to what light ions show well above 98 K
+B_LEVELS_ANGSTROM2 = (0.2, 0.5, 1.0)
 _SAME_CELL = 0.005
 _ZONE_AXES = {"c": modeler_pb2.ZONE_AXES_C, "all": modeler_pb2.ZONE_AXES_ALL}
 
