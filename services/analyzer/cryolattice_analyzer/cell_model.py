@@ -136,10 +136,11 @@ def lens_waves(
     decay[:, np.all(model.orders == 0, axis=1)] = 1.0
     passed = psi * decay
     waves = np.empty((len(model.focal_offsets), *psi.shape), np.complex64)
-    for wave, offset in zip(waves, model.focal_offsets, strict=True):
+    for node, offset in enumerate(model.focal_offsets):
         angle = phase + offset * model.slopes[0]
-        np.multiply(passed, np.cos(angle), out=wave.real)
-        np.multiply(passed, np.sin(angle), out=wave.imag)
+        waves[node].real = np.cos(angle)
+        waves[node].imag = np.sin(angle)
+        waves[node] *= passed
     return waves
 
 

@@ -147,6 +147,7 @@ def starts_anywhere(
     highest_defocus_angstrom: float = 8000.0,
     step_angstrom: float = 100.0,
     half_difference_angstrom: float = 110.0,
+    log_weight: float = 0.0,
 ) -> list[LensStart]:
     """Return starts over the whole range of the defocus, without and with astigmatism."""
     grid = np.arange(lowest_defocus_angstrom, highest_defocus_angstrom + 1, step_angstrom)
@@ -156,6 +157,6 @@ def starts_anywhere(
         for t in turns
     ]
     return [
-        LensStart(lens, 2 * step_angstrom, 1.2 * half_difference_angstrom)
+        LensStart(lens, 2 * step_angstrom, 1.2 * half_difference_angstrom, log_weight)
         for lens in lens_grid(grid, astigmatism)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,7 +41,9 @@ from cryolattice_analyzer.verdict import WORST_CHI2_PER_DOF, Judgement, Verdict,
 
 # A ring fit's alternatives compete by a tempered share of their scores: film under a crystal
 # misleads, and its chi2 is not to be taken at its word.
-SCORE_TEMPER = 8.0
+SCORE_TEMPER = 3.0
+# A lens without any hint has the score 0, but is never less likely beforehand than this.
+LEAST_LOG_WEIGHT = -25.0
 # When rings start the search but explain nothing, the whole range is searched.
 GLOBAL_TRIGGER = 0.6 * WORST_CHI2_PER_DOF
 # Optima this close in chi2 but this far in defocus leave the defocus open.
@@ -140,13 +142,24 @@ def observe(average: AveragedCell) -> Observation:
 
 
 def ring_starts(ctf: CtfFit | None) -> list[LensStart]:
-    """Where the film's rings let the search for the lens begin; empty where they say nothing."""
+    """Where the film's rings let the search for the lens begin; empty where none were found."""
+    return _hinted(ctf) if ctf is not None and ctf.found else []
+
+
+def wide_starts(ctf: CtfFit | None) -> list[LensStart]:
+    """Return starts over the whole range, preferring what rings too faint to be sure of hint at."""
+    top = ctf.alternatives[0].score if ctf is not None and ctf.alternatives else 0.0
+    weight = max(-top / SCORE_TEMPER, LEAST_LOG_WEIGHT)
+    return [*starts_anywhere(log_weight=weight), *_hinted(ctf)]
+
+
+def _hinted(ctf: CtfFit | None) -> list[LensStart]:
+    starts: list[LensStart] = []
     if ctf is None or not ctf.alternatives:
-        return []
-    starts = []
+        return starts
     top = ctf.alternatives[0].score
     for option in ctf.alternatives:
-        weight = -(top - option.score) / SCORE_TEMPER
+        weight = max(-(top - option.score) / SCORE_TEMPER, LEAST_LOG_WEIGHT)
         starts += starts_near(option.lens, log_weight=weight)
     return starts
 
@@ -159,7 +172,7 @@ def needs_global_search(fits: Sequence[CandidateFit]) -> bool:
 
 
 def refined_starts(fits: Sequence[CandidateFit]) -> list[LensStart]:
-    """Return starts at the lens of the best candidate, so that no other fails for want of a start."""
+    """Return starts at the best candidate's lens, so that no other fails for want of one."""
     best = min(fits, key=lambda f: float((f.chi2 + f.penalty).min()))
     row = int(np.argmin(best.chi2 + best.penalty))
     lens = _lens(best.parameters[row])
@@ -203,14 +216,14 @@ def rank_candidates(
     imaging: Imaging,
     *,
     ctf: CtfFit | None = None,
-    disordered: int | None = None,
+    disordered: Collection[int] = (),
     groups: list[int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Ranking:
     """Fit every candidate and judge, in one process.
 
     The same steps may be spread over workers: `fit_candidate` with `ring_starts`, once more with
-    `lens_search.starts_anywhere` and then `refined_starts` where `needs_global_search`, and
+    `wide_starts` and then `refined_starts` where `needs_global_search` or there are no rings, and
     `assemble_ranking`.
 
     Parameters
@@ -221,8 +234,8 @@ def rank_candidates(
     imaging : Imaging
     ctf : CtfFit, optional
         Of the film; the lens is searched over its whole range without.
-    disordered : int, optional
-        Index of the candidate that stands for the crystal without order.
+    disordered : collection of int
+        Indices of the candidates that stand for the crystal without order.
     groups : list of int, optional
         Equal numbers mark candidates known to look alike; found from the beams by default.
     on_progress : callable, optional
@@ -239,7 +252,6 @@ def rank_candidates(
     """
     if not candidates:
         raise InvalidInputError("no candidates to rank", field="models")
-    rings = ring_starts(ctf)
     done, total = 0, len(candidates)
 
     def fit_all(lenses: list[LensStart]) -> list[CandidateFit]:
@@ -252,13 +264,13 @@ def rank_candidates(
                 on_progress(done, total)
         return result
 
-    # Rings that are not significant are hints among the starts of the wide search.
-    fits = fit_all(rings) if ctf is not None and ctf.found else []
+    rings = ring_starts(ctf)
+    fits = fit_all(rings) if rings else []
     searched = False
     if not fits or needs_global_search(fits):
         searched = True
         total += (2 if fits else 1) * len(candidates)
-        wide = fit_all(starts_anywhere() + ([] if fits else rings))
+        wide = fit_all(wide_starts(ctf))
         near = fit_all(refined_starts(wide))
         wide = [merge_fits(a, b) for a, b in zip(wide, near, strict=True)]
         fits = [merge_fits(a, b) for a, b in zip(fits, wide, strict=True)] if fits else wide
@@ -280,7 +292,7 @@ def assemble_ranking(
     imaging: Imaging,
     *,
     ctf: CtfFit | None = None,
-    disordered: int | None = None,
+    disordered: Collection[int] = (),
     groups: list[int] | None = None,
     searched_globally: bool = False,
 ) -> Ranking:

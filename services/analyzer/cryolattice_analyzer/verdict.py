@@ -9,6 +9,7 @@ probability among the candidates means anything and the verdict is `undetermined
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +26,9 @@ Verdict = Literal["ordered", "disordered", "undetermined"]
 CERTAINTY = 0.95
 # Beyond this chi2 per degree of freedom not even the best candidate explains the image ...
 WORST_CHI2_PER_DOF = 8.0
-# ... and a fit must beat an image without structure by this factor in chi2 to be a fit at all.
-LEAST_STRUCTURE = 1.5
+# ... and the best must lower chi2 by this much a term below that of no structure: with so many
+# thicknesses, turns and lenses tried, half of it can be had from pure noise.
+LEAST_STRUCTURE = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def judge(
     fits: list[CandidateFit],
     *,
     null_chi2: float,
-    disordered: int | None,
+    disordered: Collection[int],
     groups: list[int] | None = None,
     prior: NDArray[np.float64] | None = None,
 ) -> Judgement:
@@ -78,8 +80,8 @@ def judge(
         One each candidate.
     null_chi2 : float
         chi2 of an image without structure.
-    disordered : int or None
-        Which candidate stands for the crystal without order.
+    disordered : collection of int
+        Which candidates stand for the crystal without order; may be empty.
     groups : list of int, optional
         Equal numbers mark candidates that this view cannot tell apart; all differ by default.
     prior : ndarray, shape (c,), optional
@@ -102,7 +104,7 @@ def judge(
     leader = int(np.argmax(shared))
     reason = ""
     verdict: Verdict = "undetermined"
-    if null_chi2 - best_chi2 < (LEAST_STRUCTURE - 1) * best.terms:
+    if null_chi2 - best_chi2 < LEAST_STRUCTURE * best.terms:
         reason = (
             "the averaged cell shows hardly more than noise; "
             "a higher dose or more crystal is needed"
@@ -118,13 +120,12 @@ def judge(
             f"the most probable candidate reaches {shared[leader]:.2f}; {CERTAINTY:g} is needed"
         )
     else:
-        # The one without order must not stand in a group with others: then nothing is known of it.
-        alone = disordered is not None and np.count_nonzero(labels == labels[disordered]) == 1
-        if disordered is not None and labels[leader] == labels[disordered]:
-            if alone:
-                verdict = "disordered"
-            else:
-                reason = "order and disorder look alike in this view"
-        else:
+        members = {int(i) for i in np.flatnonzero(labels == labels[leader])}
+        without_order = members & set(disordered)
+        if not without_order:
             verdict = "ordered"
+        elif without_order == members:
+            verdict = "disordered"
+        else:
+            reason = "order and disorder look alike in this view"
     return Judgement(verdict, probability, shared, inflation, reason)
