@@ -1,0 +1,97 @@
+"""Real parts for the tests of the shared package: a folder, a SQLite file, an embedded server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from cryolattice.canonical import canonical_json, dataset_id, spec_sha256
+from cryolattice.client.lab import Lab, connect
+from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
+from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.settings import Settings
+from cryolattice.store.objects import ObjectRoot
+from cryolattice_api.common.v1 import job_pb2
+from cryolattice_api.common.v1.crystal_pb2 import Supercell
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "na2nh2bh4"
+
+ModelsSpecs = Callable[..., modeler_pb2.ModelsSpec]
+QueueModels = Callable[[modeler_pb2.ModelsSpec], str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        for name in ("HOME", "STORE_URL", "LEDGER_URL", "PROJECT"):
+            patch.delenv(f"CRYOLATTICE_{name}", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def models_spec() -> ModelsSpecs:
+    """Makes the spec of a models job; `seed` makes another question of it."""
+
+    def make(cells: tuple[int, int, int] = (1, 1, 3), seed: int = 0) -> modeler_pb2.ModelsSpec:
+        a, b, c = cells
+        crystal = modeler_pb2.Crystal(cif=(EXAMPLES / "na2nh2bh4_cubic.cif").read_text())
+        return modeler_pb2.ModelsSpec(
+            parent_crystal=crystal, supercell=Supercell(a=a, b=b, c=c), seed=seed
+        )
+
+    return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def root(settings: Settings) -> ObjectRoot:
+    return ObjectRoot(settings.store_url)
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    ledger = Ledger(settings.ledger_url)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def queue_models(settings: Settings, ledger: Ledger) -> QueueModels:
+    """Stores a queued models job, as a server does, and returns its name."""
+
+    def queue(spec: modeler_pb2.ModelsSpec) -> str:
+        service, kind = find_kind("models", installed_services().values())
+        kind.prepare(spec, Inputs(ObjectRoot(settings.store_url)))
+        job = job_pb2.Job(
+            name=f"projects/default/jobs/models-{uuid4().hex[:12]}",
+            kind="models",
+            spec_sha256=spec_sha256(spec),
+            state=job_pb2.JOB_STATE_QUEUED,
+        )
+        job.spec.Pack(spec)
+        identifier = dataset_id("models", canonical_json(spec), [])
+        record = JobRecord(job, service.name, "models", identifier, 0.0)
+        return ledger.create(record, request_id="", request_sha256="").job.name
+
+    return queue
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One embedded server, with its workers, for all tests."""
+    with connect(settings=Settings(home=tmp_path_factory.mktemp("lab"))) as lab:
+        yield lab

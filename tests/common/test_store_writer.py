@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from numpy.typing import NDArray
+
+from cryolattice.errors import CorruptDataError, DatasetNotCommittedError
+from cryolattice.settings import Settings
+from cryolattice.store.arrays import ArraySpec, create_array, create_group
+from cryolattice.store.objects import ObjectRoot, sha256
+from cryolattice.store.reader import DatasetReader
+from cryolattice.store.writer import DatasetWriter
+from cryolattice.store.zarr_stores import WriteOnceStore
+
+SERIES = ArraySpec("series", (4, 3), ("tile", "x"), np.float64, "angstrom", (2, 3))
+
+
+def _writer(root: ObjectRoot, attempt: int = 1) -> DatasetWriter:
+    return DatasetWriter(root, "beams", "0abc", attempt)
+
+
+def _values(seed: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(size=(2, 3))
+
+
+def _tiles(root: ObjectRoot, *tiles: int) -> None:
+    for tile in tiles:
+        writer = _writer(root)
+        writer.write("series", _values(tile), 2 * tile)
+        writer.write_receipt(tile)
+
+
+def test_what_is_written_is_read_back(root: ObjectRoot) -> None:
+    writer = _writer(root)
+    writer.create_arrays({"title": "t"}, [SERIES])
+    _tiles(root, 0, 1)
+    writer.add_array("x", np.arange(3) * 0.5, ("x",), "angstrom")
+    writer.add_array("count", np.array(7), ())
+    writer.add_array("nothing", np.zeros((0, 3)), ("none", "x"))
+    writer.add_array("psi", np.array([1 + 2j]), ("k",))
+    writer.add_json("facts.json", {"a": [1, 2]})
+    reader = writer.commit(spec_json=b'{"q":1}', inputs={"in": "ff"}, job="j", tile_count=2)
+    np.testing.assert_array_equal(reader.array("series"), np.concatenate([_values(0), _values(1)]))
+    assert reader.array("count") == 7
+    assert reader.array("nothing").shape == (0, 3)
+    assert reader.array("psi")[0] == 1 + 2j
+    assert reader.json("facts.json") == {"a": [1, 2]}
+    assert reader.attributes() == {"title": "t"}
+    assert reader.manifest.spec == {"q": 1}
+    assert reader.manifest.inputs == {"in": "ff"}
+    assert reader.manifest.versions["numpy"] == np.__version__
+    assert reader.problems() == []
+    assert DatasetReader.open(root, "beams", "0abc", reader.manifest_sha256).keys == reader.keys
+
+
+def test_the_committed_group_opens_in_plain_xarray(root: ObjectRoot, settings: Settings) -> None:
+    writer = _writer(root)
+    writer.create_arrays({}, [SERIES])
+    _tiles(root, 0, 1)
+    writer.add_array("x", np.arange(3) * 0.5, ("x",), "angstrom")
+    reader = writer.commit(spec_json=b"{}", inputs={}, tile_count=2)
+    folder = settings.home / "store" / "datasets" / "beams" / "0abc" / "data.zarr"
+    plain = xr.open_zarr(folder, consolidated=False)
+    assert plain["series"].dims == ("tile", "x")
+    assert plain["series"].attrs["units"] == "angstrom"
+    np.testing.assert_array_equal(plain["series"].values, reader.array("series"))
+    xr.testing.assert_identical(reader.to_xarray().load(), plain.load())
+
+
+def test_the_first_of_racing_writers_wins(root: ObjectRoot) -> None:
+    _writer(root).create_arrays({}, [SERIES])
+    writers = [_writer(root, attempt) for attempt in range(1, 9)]
+    start = threading.Barrier(len(writers))
+
+    def write(writer: DatasetWriter) -> None:
+        start.wait()
+        writer.write("series", _values(writer.attempt), 0)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stored = sha256(root.get("datasets/beams/0abc/data.zarr/series/c/0/0"))
+    digests = set()
+    for writer in writers:
+        writer.write_receipt(writer.attempt)
+        receipt = writer.receipt(writer.attempt)
+        assert receipt is not None
+        digests.add(receipt["data.zarr/series/c/0/0"])
+    assert digests == {stored}, "a receipt tells of the stored bytes, not of the computed ones"
+    kept = writers[0].read_part("series", 0, 2)
+    assert any(np.array_equal(kept, _values(writer.attempt)) for writer in writers)
+
+
+def test_a_later_file_of_the_same_name_changes_nothing(root: ObjectRoot) -> None:
+    first, second = _writer(root), _writer(root, 2)
+    first.add_file("a.txt", b"one")
+    second.add_file("a.txt", b"two")
+    assert second.commit(spec_json=b"{}", inputs={}).file("a.txt") == b"one"
+
+
+def test_arrays_and_groups_of_a_racing_writer_stay(root: ObjectRoot) -> None:
+    store = WriteOnceStore(root, "datasets/beams/0abc/data.zarr")
+    create_group(store, {"by": "first"})
+    create_array(store, SERIES)
+    before = {key: root.get(key) for key, _ in root.list("datasets")}
+    create_group(store, {"by": "second"})
+    create_array(store, SERIES)
+    assert {key: root.get(key) for key, _ in root.list("datasets")} == before
+
+
+@pytest.mark.parametrize(
+    ("start", "shape"), [(0, (1, 3)), (1, (2, 3)), (0, (3, 3)), (2, (4, 3)), (0, (2, 1)), (0, (2,))]
+)
+def test_parts_of_chunks_are_refused(root: ObjectRoot, start: int, shape: tuple[int, ...]) -> None:
+    writer = _writer(root)
+    writer.create_arrays({}, [SERIES])
+    with pytest.raises(ValueError, match="series"):
+        writer.write("series", np.ones(shape), start)
+    keys = [key for key, _ in root.list("datasets/beams/0abc/data.zarr/series")]
+    assert keys == ["datasets/beams/0abc/data.zarr/series/zarr.json"]
+
+
+def test_a_last_part_may_be_shorter_than_a_chunk(root: ObjectRoot) -> None:
+    writer = _writer(root)
+    writer.create_arrays({}, [ArraySpec("odd", (3,), ("x",), np.int16, "1", (2,))])
+    writer.write("odd", np.array([1, 2], np.int16))
+    writer.write("odd", np.array([3], np.int16), 2)
+    assert writer.commit(spec_json=b"{}", inputs={}).array("odd").tolist() == [1, 2, 3]
+
+
+def test_a_tile_without_a_receipt_cannot_be_committed(root: ObjectRoot) -> None:
+    writer = _writer(root)
+    writer.create_arrays({}, [SERIES])
+    _tiles(root, 0)
+    _writer(root).write("series", _values(1), 2)
+    with pytest.raises(CorruptDataError, match=r"tile 1 .* no receipt"):
+        writer.commit(spec_json=b"{}", inputs={}, tile_count=2)
+    assert writer.committed() is None
+
+
+def test_a_chunk_that_nobody_wrote_cannot_be_committed(root: ObjectRoot) -> None:
+    writer = _writer(root)
+    writer.create_arrays({}, [SERIES])
+    _tiles(root, 0)
+    with pytest.raises(CorruptDataError, match="series/c/1/0"):
+        writer.commit(spec_json=b"{}", inputs={})
+
+
+@pytest.mark.parametrize("damage", ["lost", "changed"])
+def test_damage_before_the_commit_is_seen(
+    root: ObjectRoot, settings: Settings, damage: str
+) -> None:
+    writer = _writer(root)
+    writer.create_arrays({}, [SERIES])
+    _tiles(root, 0, 1)
+    chunk = settings.home / "store/datasets/beams/0abc/data.zarr/series/c/1/0"
+    if damage == "lost":
+        chunk.unlink()
+    else:
+        _flip(chunk)
+    with pytest.raises(CorruptDataError, match="series/c/1/0"):
+        writer.commit(spec_json=b"{}", inputs={}, tile_count=2)
+    assert writer.committed() is None
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_two_commits_leave_one_manifest(root: ObjectRoot) -> None:
+    first, second = _writer(root), _writer(root, 2)
+    first.add_file("a", b"1")
+    second.add_file("a", b"1")
+    one = first.commit(spec_json=b"{}", inputs={}, job="first")
+    two = second.commit(spec_json=b"{}", inputs={}, job="second")
+    assert one.manifest_sha256 == two.manifest_sha256
+    assert two.manifest.job == "first"
+    assert json.loads(root.get("datasets/beams/0abc/manifest.json"))["job"] == "first"
+
+
+def test_only_what_is_not_committed_can_be_discarded(root: ObjectRoot) -> None:
+    writer = _writer(root)
+    writer.add_file("a", b"1")
+    writer.discard()
+    assert list(root.list("datasets")) == []
+    with pytest.raises(DatasetNotCommittedError):
+        DatasetReader.open(root, "beams", "0abc")
+    writer.add_file("a", b"1")
+    writer.commit(spec_json=b"{}", inputs={})
+    writer.discard()
+    assert DatasetReader.open(root, "beams", "0abc").file("a") == b"1"
