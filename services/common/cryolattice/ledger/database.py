@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from cryolattice.errors import InvalidInputError
+from cryolattice.errors import InvalidInputError, PreconditionError
 
 _HEAD = "0001"
 
@@ -21,6 +21,8 @@ def open_database(url: str) -> Engine:
     ------
     InvalidInputError
         The URL cannot be used.
+    PreconditionError
+        The database cannot be opened, or was made by a later version.
     """
     try:
         parsed = sa.make_url(url)
@@ -29,13 +31,21 @@ def open_database(url: str) -> Engine:
             f"ledger URL is {url!r}: write sqlite:///FILE or postgresql+psycopg://...",
             field="CRYOLATTICE_LEDGER_URL",
         ) from error
-    if parsed.get_backend_name() == "sqlite":
-        engine = _open_sqlite(parsed)
-    else:
-        engine = sa.create_engine(parsed, pool_pre_ping=True)
-    with engine.begin() as connection:
-        if _revision(connection) != _HEAD:
-            _upgrade(connection)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            engine = _open_sqlite(parsed)
+        else:
+            engine = sa.create_engine(parsed, pool_pre_ping=True)
+        with engine.begin() as connection:
+            if _revision(connection) != _HEAD:
+                _upgrade(connection)
+    except (OSError, sa.exc.DBAPIError) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        raise PreconditionError(
+            f"the ledger {parsed.render_as_string()} cannot be opened ({cause}): set "
+            "CRYOLATTICE_HOME to a folder you may write to, or CRYOLATTICE_LEDGER_URL",
+            field="CRYOLATTICE_LEDGER_URL",
+        ) from error
     return engine
 
 
@@ -54,7 +64,8 @@ def _open_sqlite(url: sa.URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -69,8 +80,15 @@ def _revision(connection: Connection) -> str | None:
 def _upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 - only a new or old database needs it
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", "cryolattice.ledger:migrations")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise PreconditionError(
+            f"the ledger was made by a later version of Cryolattice ({error}): update this one",
+            field="CRYOLATTICE_LEDGER_URL",
+        ) from error

@@ -25,6 +25,7 @@ from cryolattice_api.common.v1 import job_pb2
 TERMINAL = frozenset(
     {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
 )
+_LONGEST_TOKEN = 18  # digits that surely fit into 64 bits
 _RESUMABLE = frozenset({job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
 
 
@@ -46,14 +47,15 @@ class JobRecord:
     lease_until: float
 
     @property
+    def held(self) -> bool:
+        """Whether somebody works on it."""
+        return self.job.state not in TERMINAL and self.lease_until >= time.time()
+
+    @property
     def abandoned(self) -> bool:
-        """Whether it counts as running though nobody renews its lease."""
-        started = self.job.state in {
-            job_pb2.JOB_STATE_RUNNING,
-            job_pb2.JOB_STATE_FINALIZING,
-            job_pb2.JOB_STATE_CANCELLING,
-        }
-        return started and self.lease_until < time.time()
+        """Whether somebody began to work on it and no longer renews the lease."""
+        begun = self.job.state not in {*TERMINAL, job_pb2.JOB_STATE_QUEUED}
+        return begun and not self.held
 
 
 class Ledger:
@@ -67,6 +69,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._engine = open_database(url)
+        self._reading = self._engine.execution_options(read_only=True)
 
     def close(self) -> None:
         """Close the connections."""
@@ -136,14 +139,14 @@ class Ledger:
         JobNotFoundError
             There is none of this name.
         """
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             return _record(_row(connection, name))
 
     def list_jobs(
         self, project: str, page_size: int, page_token: str
     ) -> tuple[list[JobRecord], str]:
         """Return a page of a project's jobs, newest first, and the token of the next page."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             query = sa.select(JOBS).where(JOBS.c.project == project)
             rows, token = _page(connection, query, JOBS.c.sequence, page_size, page_token)
             return [_record(row) for row in rows], token
@@ -167,7 +170,7 @@ class Ledger:
         JobNotActiveError
             The job has ended: its last event stays the last.
         ConflictError
-            A later attempt has taken the job over.
+            A later attempt has taken the job over, or it waits for one.
         """
         with self._engine.begin() as connection:
             row = _row(connection, name)
@@ -176,6 +179,8 @@ class Ledger:
                 raise JobNotActiveError(f"{name} has ended ({_state(job)}): it cannot change")
             if attempt is not None and job.attempt != attempt:
                 raise ConflictError(f"{name} is at attempt {job.attempt}, not {attempt}")
+            if attempt is not None and job.state == job_pb2.JOB_STATE_QUEUED:
+                raise ConflictError(f"{name} was queued again: attempt {attempt} is over")
             change(job)
             _store(connection, row, job)
             return job
@@ -192,8 +197,7 @@ class Ledger:
             row = _row(connection, name)
             record = _record(row)
             job = record.job
-            waiting = {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_WAITING_FOR_RESOURCES}
-            if job.state not in waiting and not record.abandoned:
+            if job.state in TERMINAL or record.held:
                 raise JobNotActiveError(f"{name} is {_state(job)}: it cannot be started")
             job.attempt += 1
             job.state = job_pb2.JOB_STATE_RUNNING
@@ -226,10 +230,9 @@ class Ledger:
             job = record.job
             if job.state in TERMINAL:
                 raise JobNotActiveError(f"{name} has ended ({_state(job)}): nothing to cancel")
-            if job.state == job_pb2.JOB_STATE_CANCELLING and not record.abandoned:
+            if job.state == job_pb2.JOB_STATE_CANCELLING and record.held:
                 return job
-            idle = {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_WAITING_FOR_RESOURCES}
-            if job.state in idle or record.abandoned:
+            if not record.held:
                 job.state = job_pb2.JOB_STATE_CANCELLED
                 job.state_message = "cancelled"
             else:
@@ -280,7 +283,7 @@ class Ledger:
 
     def events(self, name: str, after: int) -> list[tuple[int, job_pb2.Job]]:
         """Return the events of a job after an event id, oldest first."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             sequence = _row(connection, name)["sequence"]
             rows = connection.execute(
                 sa.select(EVENTS.c.id, EVENTS.c.job)
@@ -305,7 +308,7 @@ class Ledger:
 
     def dataset_kind(self, project: str, identifier: str) -> str | None:
         """Return the kind of a project's dataset, None where the project has none of this id."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             kind: str | None = connection.scalar(
                 sa.select(DATASETS.c.kind).where(
                     DATASETS.c.project == project, DATASETS.c.id == identifier
@@ -317,7 +320,7 @@ class Ledger:
         self, project: str, kind: str, page_size: int, page_token: str
     ) -> tuple[list[tuple[str, str]], str]:
         """Return a page of (kind, id), newest first, and the token of the next page."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             query = sa.select(DATASETS).where(DATASETS.c.project == project)
             if kind:
                 query = query.where(DATASETS.c.kind == kind)
@@ -397,7 +400,7 @@ def _page(
         )
     size = min(page_size or 100, 1000)
     if page_token:
-        if not page_token.isdecimal():
+        if not page_token.isdecimal() or len(page_token) > _LONGEST_TOKEN:
             raise InvalidInputError(
                 f"page_token {page_token!r} was not given out by this call", field="page_token"
             )
