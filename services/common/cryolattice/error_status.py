@@ -7,15 +7,22 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from cryolattice.errors import DOMAIN, CryolatticeError, InternalError, error_for
 
+# a response's trailers hold 8 KiB, and the message goes there three times
+_LONGEST_MESSAGE = 800
+
 
 def to_status(error: CryolatticeError) -> status_pb2.Status:
     """Return the status with an ``ErrorInfo`` and, where a field is to blame, a ``BadRequest``."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message)
+    message = error.message
+    if len(message) > _LONGEST_MESSAGE:
+        half = _LONGEST_MESSAGE // 2
+        message = f"{message[:half]} [...] {message[-half:]}"
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     _pack(status, info)
     if error.field:
         request = error_details_pb2.BadRequest()
-        request.field_violations.add(field=error.field, description=error.message)
+        request.field_violations.add(field=error.field, description=message)
         _pack(status, request)
     return status
 

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
         Project of the client's jobs and datasets.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CRYOLATTICE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CRYOLATTICE_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(default_factory=lambda: platformdirs.user_data_path("cryolattice"))
     store_url: str = ""

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+
+from cryolattice.canonical import canonical_json, dataset_id, references, spec_sha256
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+from cryolattice_api.common.v1.crystal_pb2 import Supercell
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+
+def _ref(project: str = "a", identifier: str = "0f", kind: str = "micrograph") -> DatasetRef:
+    return DatasetRef(
+        name=f"projects/{project}/datasets/{identifier}",
+        kind=kind,
+        uri=f"file:///{project}/{identifier}",
+        manifest_sha256="00",
+    )
+
+
+def test_project_and_place_do_not_change_the_question() -> None:
+    here = analyzer_pb2.LatticeSpec(micrograph=_ref("a"), supercell_a=2)
+    there = analyzer_pb2.LatticeSpec(micrograph=_ref("b"), supercell_a=2)
+    there.micrograph.uri = "s3://bucket/x"
+    assert canonical_json(here) == canonical_json(there)
+    assert there.micrograph.uri == "s3://bucket/x", "the caller's message is left alone"
+
+
+def test_another_input_or_value_is_another_question() -> None:
+    spec = analyzer_pb2.LatticeSpec(micrograph=_ref(), supercell_a=2)
+    seen = {spec_sha256(spec)}
+    for other in (
+        analyzer_pb2.LatticeSpec(micrograph=_ref(identifier="1f"), supercell_a=2),
+        analyzer_pb2.LatticeSpec(micrograph=_ref(), supercell_a=3),
+        analyzer_pb2.LatticeSpec(micrograph=_ref(), supercell_b=2),
+        analyzer_pb2.LatticeSpec(micrograph=_ref(kind="average"), supercell_a=2),
+    ):
+        seen.add(spec_sha256(other))
+    assert len(seen) == 5
+
+
+def test_defaults_are_filled_in_and_maps_have_no_order() -> None:
+    one = modeler_pb2.ModelsSpec(clusters={"N1": "NH2", "B1": "BH4"})
+    two = modeler_pb2.ModelsSpec(clusters={"B1": "BH4", "N1": "NH2"}, seed=0)
+    assert canonical_json(one) == canonical_json(two)
+    fields = json.loads(canonical_json(one))
+    assert fields["seed"] == "0"
+    assert fields["ordering_ids"] == []
+
+
+def test_large_integers_stay_exact() -> None:
+    first = modeler_pb2.ModelsSpec(seed=2**63)
+    second = modeler_pb2.ModelsSpec(seed=2**63 + 1)
+    assert spec_sha256(first) != spec_sha256(second)
+
+
+def test_every_set_reference_is_found() -> None:
+    spec = analyzer_pb2.RankSpec(
+        micrograph=_ref(identifier="1"), beams=_ref(identifier="2"), models=_ref(identifier="3")
+    )
+    assert {ref.name.rsplit("/", 1)[-1] for ref in references(spec)} == {"1", "2", "3"}
+    no_reference = modeler_pb2.ModelsSpec(supercell=Supercell(a=1), clusters={"N1": "NH2"})
+    assert list(references(no_reference)) == []
+
+
+def test_a_dataset_is_named_by_kind_spec_and_inputs() -> None:
+    name = dataset_id("models", b"{}", ["b", "a"])
+    assert name == dataset_id("models", b"{}", ["a", "b"])
+    assert len(name) == 32
+    others = {
+        dataset_id("beams", b"{}", ["a", "b"]),
+        dataset_id("models", b'{"x":1}', ["a", "b"]),
+        dataset_id("models", b"{}", ["a"]),
+    }
+    assert len(others | {name}) == 4
