@@ -189,3 +189,40 @@ def test_debye_waller_factor_weakens_by_element() -> None:
     ratio = (moving.psi / still.psi)[0, 1:]
     np.testing.assert_allclose(ratio, np.exp(-2.0 * g2 / 4)[1:], rtol=2e-3)
     np.testing.assert_array_equal(other.psi, still.psi)
+
+
+def test_sites_filled_at_random_scatter_diffusely() -> None:
+    """The coherent wave of random vacancies is the mean over draws."""
+    a, layers, cells, draws = 4.7, 16, 3, 4
+    rng = np.random.default_rng(0)
+    corners = np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]) * a
+
+    def beams(positions: np.ndarray, occupancy: float, random: bool, size: int, period: int):  # type: ignore[no-untyped-def, type-arg]
+        structure = Structure(
+            np.diag([a * size, a * size, a * period]),
+            np.full(len(positions), 11),
+            positions,
+            np.full(len(positions), occupancy),
+            np.full(len(positions), random),
+        )
+        return exit_beams(
+            structure,
+            energy_kev=300,
+            thicknesses_angstrom=[layers * a],
+            gpts=(48 * size, 48 * size),
+            slice_thickness_angstrom=2.4,
+        )
+
+    coherent = 1 - beams(corners, 2 / 3, True, 1, 1).intensities.sum()
+    of_mean_potential = 1 - beams(corners, 2 / 3, False, 1, 1).intensities.sum()
+    grid = np.stack(np.meshgrid(*map(np.arange, (cells, cells, layers)), indexing="ij"), -1)
+    sites = (grid.reshape(-1, 1, 3) * a + corners).reshape(-1, 3)
+    waves = []
+    for _ in range(draws):
+        drawn = beams(sites[rng.random(len(sites)) < 2 / 3], 1.0, False, cells, layers)
+        parent = (drawn.h % cells == 0) & (drawn.k % cells == 0)
+        waves.append(drawn.psi[0, parent])
+    lost = 1 - (np.abs(np.mean(waves, axis=0)) ** 2).sum()
+    # the loss beyond k_max is common to all; a fifth is what so few draws leave uncertain
+    assert coherent - of_mean_potential == pytest.approx(lost - of_mean_potential, rel=0.2)
+    assert coherent > 1.5 * of_mean_potential

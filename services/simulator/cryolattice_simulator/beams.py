@@ -32,12 +32,16 @@ class Structure:
     occupancies : ndarray, shape (n,)
         Weight of each atom's potential, above 0 and at most 1. An orientational mean is given as
         many points of small weight.
+    random_sites : ndarray of bool, shape (n,), optional
+        Sites that are occupied at random, each with its occupancy as probability, instead of
+        scattering as a weighted mean. None by default.
     """
 
     cell_angstrom: NDArray[np.float64]
     numbers: NDArray[np.int64]
     positions_angstrom: NDArray[np.float64]
     occupancies: NDArray[np.float64]
+    random_sites: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         cell = np.asarray(self.cell_angstrom, dtype=np.float64)
@@ -63,6 +67,17 @@ class Structure:
                 "occupancy is 0",
                 field="occupancies",
             )
+        random_sites = (
+            np.zeros(n, dtype=np.bool_)
+            if self.random_sites is None
+            else np.asarray(self.random_sites, dtype=np.bool_)
+        )
+        if random_sites.shape != (n,):
+            raise InvalidInputError(
+                f"random_sites has shape {random_sites.shape}: give one value for each of {n} "
+                "atoms",
+                field="random_sites",
+            )
         if np.any((numbers < 1) | (numbers > 103)):
             raise InvalidInputError(
                 f"atomic number {numbers[(numbers < 1) | (numbers > 103)][0]} is not known: give "
@@ -85,6 +100,7 @@ class Structure:
         object.__setattr__(self, "numbers", numbers)
         object.__setattr__(self, "positions_angstrom", positions)
         object.__setattr__(self, "occupancies", occupancies)
+        object.__setattr__(self, "random_sites", random_sites)
 
     @property
     def lengths_angstrom(self) -> NDArray[np.float64]:

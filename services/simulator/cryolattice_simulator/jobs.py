@@ -116,6 +116,8 @@ def _structures(models: DatasetReader) -> list[Structure]:
             numbers=numbers[start:stop],
             positions_angstrom=positions[start:stop],
             occupancies=occupancies[start:stop],
+            # a hydrogen's weight is its share of an orientational mean, not a vacancy
+            random_sites=(occupancies[start:stop] < 1) & (numbers[start:stop] > 1),
         )
         for i, (start, stop) in enumerate(pairwise(starts))
     ]

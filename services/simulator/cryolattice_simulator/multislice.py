@@ -12,6 +12,7 @@ from typing import Any, Literal
 import abtem
 import numpy as np
 from abtem import parametrizations
+from abtem.core.energy import energy2sigma
 from abtem.integrals import ScatteringFactorProjectionIntegrals
 from ase import Atoms
 from ase.data import chemical_symbols
@@ -120,7 +121,7 @@ def exit_beams(
             "diagnostics.progress_bar": False,
         }
     ):
-        unit = _unit_cell_potential(structure, gpts, slices, form_factors)
+        unit = _unit_cell_potential(structure, gpts, slices, form_factors, energy)
         planes = tuple(int(n) * slices - 1 for n in periods)
         crystal = abtem.CrystalPotential(
             unit,
@@ -220,6 +221,7 @@ def _unit_cell_potential(
     gpts: tuple[int, int],
     slices: int,
     form_factors: ScatteringFactorProjectionIntegrals,
+    energy_kev: float,
 ) -> abtem.PotentialArray:
     """Potential of one period: one abTEM potential for each weight, added up."""
     lengths = structure.lengths_angstrom
@@ -229,20 +231,53 @@ def _unit_cell_potential(
     # Rounded before wrapping, so that -1e-17 does not land on the far edge of the cell.
     positions = np.mod(np.round(positions, 9), lengths)
     total: Any = None
-    for weight in np.unique(structure.occupancies):
-        chosen = structure.occupancies == weight
-        atoms = Atoms(
-            structure.numbers[chosen], positions[chosen], cell=structure.cell_angstrom, pbc=True
-        )
-        potential = abtem.Potential(
-            atoms,
-            gpts=gpts,
-            slice_thickness=(thickness,) * slices,
-            integrator=form_factors,
-        )
-        array = np.asarray(potential.build(lazy=False).array)
-        part = array * array.dtype.type(weight)
-        total = part if total is None else total + part
+    at_random = structure.random_sites
+    for random in (False, True):
+        for weight in np.unique(structure.occupancies[at_random == random]):
+            chosen = (structure.occupancies == weight) & (at_random == random)
+            atoms = Atoms(
+                structure.numbers[chosen], positions[chosen], cell=structure.cell_angstrom, pbc=True
+            )
+            potential = abtem.Potential(
+                atoms,
+                gpts=gpts,
+                slice_thickness=(thickness,) * slices,
+                integrator=form_factors,
+            )
+            array = np.asarray(potential.build(lazy=False).array)
+            if random and weight < 1:
+                part = mean_transmission_potential(array, float(weight), energy_kev)
+            else:
+                part = array * array.dtype.type(weight)
+            total = part if total is None else total + part
     return abtem.PotentialArray(
         total, slice_thickness=(thickness,) * slices, extent=(lengths[0], lengths[1])
     )
+
+
+def mean_transmission_potential(
+    potential: NDArray[np.floating], occupancy: float, energy_kev: float
+) -> NDArray[np.complex64]:
+    """Complex potential whose transmission function is the mean over sites filled at random.
+
+    A slice transmits exp(i sigma V) where a site is filled and 1 where it is empty; with every site
+    decided by itself the coherent wave sees the mean, ``<t> = 1 - p + p exp(i sigma V)``. Its
+    modulus below 1 is the intensity that disorder scatters diffusely (Cowley, *Diffraction
+    Physics*, ch. 12). Sites must overlap little, as atoms do.
+
+    Parameters
+    ----------
+    potential : ndarray, shape (slices, nx, ny)
+        Projected potential of filled sites, V angstrom.
+    occupancy : float
+        p, 0 to 1.
+    energy_kev : float
+
+    Returns
+    -------
+    ndarray of complex64, shape (slices, nx, ny)
+        ``-i ln <t> / sigma``.
+    """
+    sigma = energy2sigma(energy_kev * 1e3)
+    mean = 1 - occupancy + occupancy * np.exp(1j * sigma * potential.astype(np.float64))
+    return np.asarray(-1j * np.log(mean) / sigma).astype(np.complex64)
