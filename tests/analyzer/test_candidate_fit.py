@@ -120,9 +120,9 @@ def test_prediction_agrees_with_an_image_formed_in_real_space() -> None:
     )
     options = {"wavelength_angstrom": WAVELENGTH, "cs_mm": 2.7, "focal_spread_angstrom": 30.0}
     wave = psi[-1:].astype(np.complex64)
-    exact = predict(cell_model(hk, indices, basis, nodes=9, **options), wave, parameters)[0]  # type: ignore[arg-type]
+    exact = predict(cell_model(hk, indices, basis, nodes=9, **options), wave, parameters)[0]
     assert np.abs(exact - truth).max() < 2e-6
-    quick = predict(cell_model(hk, indices, basis, **options), wave, parameters)[0]  # type: ignore[arg-type]
+    quick = predict(cell_model(hk, indices, basis, **options), wave, parameters)[0]
     assert np.abs(quick - truth).max() < 0.02 * np.abs(truth).max()
 
 

@@ -23,9 +23,23 @@ from cryolattice_analyzer.candidate_beams import (
 )
 from cryolattice_analyzer.cell_fit import CellFits, Prior, fit_cells
 from cryolattice_analyzer.cell_model import CellModel, cell_model, predict
+from cryolattice_analyzer.imaging_conditions import (
+    Imaging,
+    ViewCell,
+    prior_mean,
+    prior_width,
+)
 from cryolattice_analyzer.lens_search import LensStart, screen
 from cryolattice_analyzer.observation import Observation
-from cryolattice_analyzer.transfer import electron_wavelength_angstrom
+
+__all__ = [
+    "CandidateFit",
+    "Imaging",
+    "ViewCell",
+    "correlation",
+    "fine_thicknesses",
+    "fit_candidate",
+]
 
 # Beams beyond this hardly reach the image through the envelopes.
 BEAM_LIMIT_PER_ANGSTROM = 0.9
@@ -42,73 +56,9 @@ REFINED_SHARE = 0.15
 # A candidate this far off (chi2 per term) is hopeless: its thickness is not refined.
 HOPELESS = 30.0
 MOST_MODES = 48
-# 1 / Dc = 0.029 + 0.128 g^2 (A^2/e) at 98 K: half the exposure's loss is common to all reflections.
-ALPHA_PER_DOSE = 0.029 / 2
-B_PER_DOSE = 0.128
-
-
-@dataclass(frozen=True)
-class Imaging:
-    """What is known of the microscope and the exposure.
-
-    Attributes
-    ----------
-    energy_kev, cs_mm : float
-    focal_spread_angstrom : float
-        Standard deviation.
-    dose_e_per_angstrom2 : float or None
-        Sets what damage is expected; None leaves it open.
-    """
-
-    energy_kev: float
-    cs_mm: float
-    focal_spread_angstrom: float = 30.0
-    dose_e_per_angstrom2: float | None = None
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.focal_spread_angstrom) and self.focal_spread_angstrom >= 0):
-            raise InvalidInputError(
-                f"focal spread {self.focal_spread_angstrom:g} angstrom: it must be 0 or more",
-                field="focal_spread_angstrom",
-            )
-        if not math.isfinite(self.cs_mm):
-            raise InvalidInputError(f"Cs {self.cs_mm:g} mm is not finite", field="cs_mm")
-        dose = self.dose_e_per_angstrom2
-        if dose is not None and not (math.isfinite(dose) and dose > 0):
-            raise InvalidInputError(
-                f"dose {dose:g} e/angstrom^2: it must be positive", field="dose_e_per_angstrom2"
-            )
-
-    @property
-    def wavelength_angstrom(self) -> float:
-        """Of the electrons."""
-        return electron_wavelength_angstrom(self.energy_kev)
-
-    @property
-    def expected_beta_angstrom2(self) -> float:
-        """Fading exp(-beta g^2 / 2) of the beams that the dose implies; 0 where it is unknown."""
-        return B_PER_DOSE * (self.dose_e_per_angstrom2 or 0.0) / 2
-
-
-@dataclass(frozen=True)
-class ViewCell:
-    """Ideal parent cell in projection: its symmetry says which turns are tried."""
-
-    a_angstrom: float
-    b_angstrom: float
-    gamma_deg: float = 90.0
-
-    @property
-    def reciprocal(self) -> NDArray[np.float64]:
-        """Rows a*, b*, with a along x."""
-        angle = math.radians(self.gamma_deg)
-        direct = np.array(
-            [
-                [self.a_angstrom, 0.0],
-                [self.b_angstrom * math.cos(angle), self.b_angstrom * math.sin(angle)],
-            ]
-        )
-        return np.asarray(np.linalg.inv(direct).T)
+LENS_APART = 200.0
+# Times that the best thickness may wander to the end of those fitted, and the fit be extended.
+EXTENSIONS = 4
 
 
 @dataclass(frozen=True)
@@ -155,35 +105,6 @@ class _Mode:
     thickness: int
     start: LensStart
     parameters: NDArray[np.float64]
-
-
-def prior_width(imaging: Imaging, start: LensStart) -> NDArray[np.float64]:
-    """Return standard deviations of the eight parameters; the shift is free."""
-    dose = imaging.dose_e_per_angstrom2
-    alpha = 0.5 if dose is None else 0.05 + 0.5 * ALPHA_PER_DOSE * dose
-    b_factor = 10.0 if dose is None else 8.0 + 0.5 * B_PER_DOSE * dose
-    lens = (start.defocus_sd_angstrom, start.astigmatism_sd_angstrom, start.astigmatism_sd_angstrom)
-    return np.array([*lens, np.inf, np.inf, 0.25, b_factor, alpha])
-
-
-def prior_mean(imaging: Imaging, start: LensStart) -> NDArray[np.float64]:
-    """Return expected parameters of a start; the shift's are 0 and do not count."""
-    dose = imaging.dose_e_per_angstrom2
-    alpha = 0.2 if dose is None else ALPHA_PER_DOSE * dose
-    b_factor = 8.0 + (1.0 if dose is None else B_PER_DOSE * dose)
-    lens = start.lens
-    return np.array(
-        [
-            lens.defocus_angstrom,
-            lens.astigmatism_x_angstrom,
-            lens.astigmatism_y_angstrom,
-            0.0,
-            0.0,
-            0.0,
-            b_factor,
-            alpha,
-        ]
-    )
 
 
 class _Fitter:
@@ -237,22 +158,20 @@ class _Fitter:
         envelope = np.exp(-spread - 0.25 * mean[6] * model.square)
         psi = self.psi[self.coarse][:, self.screened] * envelope.astype(np.complex64)
         result = screen(model, psi, [s.lens for s in starts], self.low.coefficients, self.low_sigma)
+        weight = np.array([s.log_weight for s in starts])
+        hinted = weight > weight.min()
         modes = []
         for row, thickness in enumerate(self.coarse):
-            chosen: list[int] = []
-            for index in np.argsort(-result.gain[row]):
-                lens = starts[index].lens
-                if any(
-                    abs(lens.defocus_angstrom - starts[c].lens.defocus_angstrom) < 200
-                    for c in chosen
-                ):
-                    continue
-                chosen.append(int(index))
+            ranked = np.argsort(-(result.gain[row] + 2 * weight))
+            chosen = _apart(ranked, starts, keep)
+            # A lens that rings hint at stays in the race, though others on the grid lie nearer to
+            # one of the defoci at which the crystal's image repeats.
+            if hinted.any() and not hinted[chosen].any():
+                chosen.append(int(ranked[hinted[ranked]][0]))
+            for index in chosen:
                 parameters = prior_mean(self.imaging, starts[index])
                 parameters[3:5] = result.shift[row, index]
                 modes.append(_Mode(setting, int(thickness), starts[index], parameters))
-                if len(chosen) == keep:
-                    break
         return modes
 
     def predict(self, mode: _Mode) -> NDArray[np.complex128]:
@@ -298,6 +217,18 @@ class _Fitter:
             for m, p in zip(modes, parameters, strict=True)
         ]
         return fitted, CellFits(parameters, chi2, penalty, hessian)
+
+
+def _apart(ranked: NDArray[np.intp], starts: list[LensStart], keep: int) -> list[int]:
+    """First of the ranked starts whose defoci differ enough to end in different optima."""
+    chosen: list[int] = []
+    for index in ranked:
+        defocus = starts[index].lens.defocus_angstrom
+        if all(abs(defocus - starts[c].lens.defocus_angstrom) >= LENS_APART for c in chosen):
+            chosen.append(int(index))
+            if len(chosen) == keep:
+                break
+    return chosen
 
 
 def correlation(observed: NDArray[np.complex128], predicted: NDArray[np.complex128]) -> float:
@@ -361,6 +292,18 @@ def fit_candidate(
         modes = _best(modes, fits, REFINED_SHARE, spread=False)
         # Every other thickness starts from its nearest neighbour's explanation.
         modes, fits = fitter.fit(_neighbours(modes, fitter), low=False, iterations=12)
+        for _ in range(EXTENSIONS):
+            first = int(np.argmin(fits.chi2 + fits.penalty))
+            known = {(m.setting, m.thickness) for m in modes}
+            more = [
+                m
+                for m in _neighbours([modes[first]], fitter)
+                if (m.setting, m.thickness) not in known
+            ]
+            if not more:
+                break
+            extra, extra_fits = fitter.fit(more, low=False, iterations=12)
+            modes, fits = modes + extra, _joined(fits, extra_fits)
     order = _unique(np.argsort(fits.chi2 + fits.penalty), modes)
     prediction = fitter.predict(modes[order[0]])
     return CandidateFit(
@@ -393,6 +336,15 @@ def _best(modes: list[_Mode], fits: CellFits, share: float, *, spread: bool) -> 
         if len(kept) == MOST_MODES:
             break
     return kept
+
+
+def _joined(first: CellFits, second: CellFits) -> CellFits:
+    return CellFits(
+        np.concatenate([first.parameters, second.parameters]),
+        np.concatenate([first.chi2, second.chi2]),
+        np.concatenate([first.penalty, second.penalty]),
+        np.concatenate([first.hessian, second.hessian]),
+    )
 
 
 def _neighbours(modes: list[_Mode], fitter: _Fitter) -> list[_Mode]:
