@@ -10,7 +10,7 @@ from typing import Self
 
 import structlog
 
-from cryolattice.errors import JobCancelledError, JobNotActiveError
+from cryolattice.errors import CryolatticeError, JobCancelledError
 from cryolattice.jobs.kinds import Inputs
 from cryolattice.ledger.ledger import TERMINAL, Ledger
 from cryolattice.store.writer import DatasetWriter
@@ -104,6 +104,18 @@ class JobContext:
 
         self._ledger.update(self.name, change, attempt=self.attempt)
 
+    def finalize(self) -> None:
+        """Say that the dataset is about to be committed; raise where the job is to stop."""
+        self.check_cancelled()
+
+        def change(job: job_pb2.Job) -> None:
+            if job.state == job_pb2.JOB_STATE_CANCELLING:
+                raise JobCancelledError("cancelled")
+            job.state = job_pb2.JOB_STATE_FINALIZING
+            job.state_message = "checking and committing"
+
+        self._ledger.update(self.name, change, attempt=self.attempt)
+
     def _beat(self) -> None:
         stopping_since: float | None = None
         while not self._done.wait(_BEAT_SECONDS):
@@ -132,6 +144,7 @@ class JobContext:
         try:
             if self._ledger.get(self.name).job.state not in TERMINAL:
                 self._ledger.update(self.name, change, attempt=self.attempt)
-        except JobNotActiveError:
-            pass
-        os._exit(3)
+        except CryolatticeError as error:
+            log.warning("job is no longer this process's", job=self.name, error=str(error))
+        finally:
+            os._exit(3)

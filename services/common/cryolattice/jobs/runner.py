@@ -14,7 +14,14 @@ from google.protobuf.message import Message
 
 from cryolattice.canonical import canonical_json, dataset_id_of, references
 from cryolattice.error_status import to_status
-from cryolattice.errors import ConflictError, CryolatticeError, InternalError, JobCancelledError
+from cryolattice.errors import (
+    ConflictError,
+    CryolatticeError,
+    InternalError,
+    InvalidInputError,
+    JobCancelledError,
+    JobNotActiveError,
+)
 from cryolattice.jobs.context import LEASE_SECONDS, JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_services
 from cryolattice.ledger.ledger import Ledger
@@ -87,12 +94,14 @@ def run_job(
                 on_start(context)
             reader = output.committed() or _compute(context, kind, spec, settings)
         return _succeed(ledger, root, context, reader)
-    except ConflictError:
-        log.warning("another attempt has taken the job over", job=name)
-        return ledger.get(name).job
+    except (ConflictError, JobNotActiveError):
+        return _lost(ledger, name)
     except JobCancelledError as error:
         return _end(ledger, context, job_pb2.JOB_STATE_CANCELLED, error)
     except CryolatticeError as error:
+        if isinstance(error, InvalidInputError):
+            # the same question always fails: what was written of an answer is of no use
+            output.discard()
         return _end(ledger, context, job_pb2.JOB_STATE_FAILED, error)
     except Exception as error:
         log.exception("job failed", job=name)
@@ -115,6 +124,7 @@ def _compute(
         tile_count = run_tiles(context, kind, spec, settings)
     else:
         load_function(kind.run)(context, spec)
+    context.finalize()
     return context.output.commit(
         spec_json=canonical_json(spec),
         inputs=input_digests(spec),
@@ -137,6 +147,11 @@ def _succeed(
     return ledger.update(context.name, change, attempt=context.attempt)
 
 
+def _lost(ledger: Ledger, name: str) -> job_pb2.Job:
+    log.warning("the job has ended or another attempt has taken it over", job=name)
+    return ledger.get(name).job
+
+
 def _end(
     ledger: Ledger, context: JobContext, state: job_pb2.JobState.ValueType, error: CryolatticeError
 ) -> job_pb2.Job:
@@ -146,4 +161,7 @@ def _end(
         if state == job_pb2.JOB_STATE_FAILED:
             job.error.CopyFrom(to_status(error))
 
-    return ledger.update(context.name, change, attempt=context.attempt)
+    try:
+        return ledger.update(context.name, change, attempt=context.attempt)
+    except (ConflictError, JobNotActiveError):
+        return _lost(ledger, context.name)

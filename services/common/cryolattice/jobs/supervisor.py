@@ -17,7 +17,14 @@ import structlog
 from google.rpc import status_pb2
 
 from cryolattice.error_status import from_status, to_status
-from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.errors import (
+    ConflictError,
+    CryolatticeError,
+    InternalError,
+    JobCancelledError,
+    JobNotActiveError,
+    JobNotFoundError,
+)
 from cryolattice.jobs.kinds import find_kind, installed_services
 from cryolattice.ledger.ledger import TERMINAL, Ledger
 from cryolattice.names import parse_resource
@@ -29,6 +36,7 @@ log = structlog.get_logger()
 _WORKERS = 2
 _DRIVERS = 1
 _DRAIN_SECONDS = 8.0
+_TELL_SECONDS = 2.0
 _LINE_LIMIT = 1 << 20
 
 
@@ -85,30 +93,40 @@ class Supervisor:
                 if late and process.returncode is None:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
-        for task in list(self._tasks):
+        # those whose process just ended say so in the ledger; the rest wait for nothing
+        running = list(self._tasks)
+        if running:
+            await asyncio.wait(running, timeout=_TELL_SECONDS)
+        for task in running:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, name: str, kind_name: str) -> None:
-        service, kind = find_kind(kind_name, installed_services().values())
+        attempt = 1
         try:
-            if kind.tiled:
-                async with self._drivers:
+            service, kind = find_kind(kind_name, installed_services().values())
+            async with self._drivers if kind.tiled else self._workers:
+                record = await asyncio.to_thread(self._ledger.get, name)
+                attempt = record.job.attempt + 1
+                if record.job.state != job_pb2.JOB_STATE_QUEUED or self._closing:
+                    return
+                if kind.tiled:
                     await self._drive(service.name, name)
-            else:
-                async with self._workers:
-                    if await self._still_queued(name):
-                        await self._ask_worker({"job": name})
+                else:
+                    await self._ask_worker({"job": name})
+        except (ConflictError, JobNotActiveError) as error:
+            # it ended, or another server runs it
+            log.info("job left alone", job=name, why=str(error))
         except CryolatticeError as error:
-            await asyncio.to_thread(self._fail, name, error)
-
-    async def _still_queued(self, name: str) -> bool:
-        record = await asyncio.to_thread(self._ledger.get, name)
-        return record.job.state == job_pb2.JOB_STATE_QUEUED
+            await asyncio.to_thread(self._fail, name, attempt, error)
+        except Exception as error:
+            log.exception("job could not be started", job=name)
+            failure = InternalError(
+                f"the job could not be started: {type(error).__name__}: {error}"
+            )
+            await asyncio.to_thread(self._fail, name, attempt, failure)
 
     async def _drive(self, service: str, name: str) -> None:
-        if not await self._still_queued(name):
-            return
         with self._log_file(name) as log_file:
             process = await self._start(
                 ["-m", f"cryolattice_{service}", "run", name], stdin=DEVNULL, stdout=log_file
@@ -123,7 +141,7 @@ class Supervisor:
             )
 
     async def _ask_worker(self, request: dict[str, Any]) -> dict[str, Any]:
-        process = self._idle.pop() if self._idle else await self._start_worker()
+        process = self._take_idle() or await self._start_worker()
         assert process.stdin is not None  # noqa: S101 - both were asked for as pipes
         assert process.stdout is not None  # noqa: S101
         try:
@@ -132,6 +150,12 @@ class Supervisor:
             line = await process.stdout.readline()
         except (BrokenPipeError, ConnectionResetError):
             line = b""
+        except BaseException:
+            # nobody waits for the answer any more
+            self._processes.discard(process)
+            with suppress(ProcessLookupError):
+                process.kill()
+            raise
         if not line:
             code = await process.wait()
             self._processes.discard(process)
@@ -139,12 +163,25 @@ class Supervisor:
                 record = await asyncio.to_thread(self._ledger.get, request["job"])
                 if record.job.state in TERMINAL:
                     return {}
-            raise InternalError(f"the worker process ended with code {code}: try again")
+            if self._closing:
+                raise JobCancelledError("interrupted: its service ended; resume it to go on")
+            raise InternalError(
+                f"the worker process ended with code {code} before the work was done: try again, "
+                f"or see {self._settings.home / 'logs' / 'workers.log'}"
+            )
         self._idle.append(process)
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise from_status(status_pb2.Status.FromString(base64.b64decode(answer["error"])))
         return answer
+
+    def _take_idle(self) -> Process | None:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+            self._processes.discard(process)
+        return None
 
     async def _start_worker(self) -> Process:
         with self._log_file("projects/all/jobs/workers") as log_file:
@@ -153,6 +190,8 @@ class Supervisor:
             )
 
     async def _start(self, arguments: list[str], **streams: Any) -> Process:
+        if self._closing:
+            raise JobCancelledError("interrupted: its service is ending; resume it to go on")
         environment = {
             **os.environ,
             **self._settings.environment(),
@@ -178,13 +217,23 @@ class Supervisor:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / f"{identifier}.log").open("ab")
 
-    def _fail(self, name: str, error: CryolatticeError) -> None:
+    def _fail(self, name: str, attempt: int, error: CryolatticeError) -> None:
+        """End a job whose `attempt` died or could not begin; one that goes on elsewhere is left."""
+
         def change(job: job_pb2.Job) -> None:
-            cancelling = job.state == job_pb2.JOB_STATE_CANCELLING
-            job.state = job_pb2.JOB_STATE_CANCELLED if cancelling else job_pb2.JOB_STATE_FAILED
-            job.state_message = "cancelled" if cancelling else error.message
-            if not cancelling:
+            queued = job.state == job_pb2.JOB_STATE_QUEUED
+            if job.attempt > attempt or (queued and job.attempt == attempt):
+                raise ConflictError(f"{name} is at a later attempt")
+            stopped = isinstance(error, JobCancelledError)
+            if job.state == job_pb2.JOB_STATE_CANCELLING or stopped:
+                job.state = job_pb2.JOB_STATE_CANCELLED
+                job.state_message = error.message if stopped else "cancelled"
+            else:
+                job.state = job_pb2.JOB_STATE_FAILED
+                job.state_message = error.message
                 job.error.CopyFrom(to_status(error))
 
-        if self._ledger.get(name).job.state not in TERMINAL:
+        try:
             self._ledger.update(name, change)
+        except (ConflictError, JobNotActiveError, JobNotFoundError) as left:
+            log.info("job left alone", job=name, why=str(left))

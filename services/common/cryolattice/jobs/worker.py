@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from cryolattice.canonical import dataset_id
+import rfc8785
+
+from cryolattice.canonical import canonical_json, dataset_id
 from cryolattice.error_status import to_status
-from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.errors import CryolatticeError, InternalError, InvalidInputError
 from cryolattice.jobs.kinds import installed_services
 from cryolattice.jobs.runner import load_function, run_job
 from cryolattice.logs import configure_logs
@@ -43,21 +45,27 @@ def ingest(header: UploadHeader, data: bytes, root: ObjectRoot) -> DatasetReader
     question = UploadHeader()
     question.CopyFrom(header)
     question.parent = ""
-    spec = {"header": base64.b64encode(question.SerializeToString(deterministic=True)).decode()}
-    spec_json = json.dumps({**spec, "file_sha256": sha256(data)}, sort_keys=True).encode()
+    spec_json = rfc8785.dumps(
+        {"header": json.loads(canonical_json(question)), "file_sha256": sha256(data)}
+    )
     output = DatasetWriter(root, kind, dataset_id(kind, spec_json, []))
     committed = output.committed()
     if committed is not None:
         return committed
     if header.role in _PLAIN:
         output.add_file(header.file_name, data)
-    else:
-        readers = {
-            role: path
-            for service in installed_services().values()
-            for role, path in service.readers.items()
-        }
+        return output.commit(spec_json=spec_json, inputs={})
+    readers = {
+        role: path
+        for service in installed_services().values()
+        for role, path in service.readers.items()
+    }
+    try:
         load_function(readers[header.role])(header, data, output)
+    except InvalidInputError:
+        # the same file always fails, so nobody else is writing what is removed here
+        output.discard()
+        raise
     return output.commit(spec_json=spec_json, inputs={})
 
 

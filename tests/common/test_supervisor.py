@@ -1,0 +1,209 @@
+"""Jobs in real worker processes, some of which are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from cryolattice.client.lab import Lab
+from cryolattice.errors import JobCancelledError
+from cryolattice.jobs.supervisor import Supervisor
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.settings import Settings
+from cryolattice_api.common.v1 import job_pb2
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+if TYPE_CHECKING:
+    from tests.common.conftest import ModelsSpecs, QueueModels
+
+# takes long enough to be caught at work
+LARGE = (2, 2, 2)
+PATIENCE_SECONDS = 60.0
+
+
+def _create(lab: Lab, spec: modeler_pb2.ModelsSpec) -> str:
+    request = modeler_pb2.CreateModelsJobRequest(parent=lab.parent, spec=spec)
+    name: str = lab.call(lab.modeler.CreateModelsJob, request).job.name
+    return name
+
+
+def _wait_for_state(lab: Lab, name: str, state: job_pb2.JobState.ValueType) -> None:
+    for job in lab.watch_job(name):
+        if job.state == state and job.progress.tile_count:
+            return
+    raise AssertionError(f"{name} ended before it was seen at work: {job}")
+
+
+def _workers(home: Path) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        if "cryolattice.jobs.worker" in child.cmdline():
+            assert child.environ()["CRYOLATTICE_HOME"]
+            if child.environ()["CRYOLATTICE_HOME"] == str(home):
+                found.append(child)
+    return found
+
+
+def _kill_workers(home: Path) -> None:
+    workers = _workers(home)
+    assert workers
+    for worker in workers:
+        worker.kill()
+    deadline = time.monotonic() + 10
+    # the server, which started them, is to see their end: nobody here may wait for them
+    while any(psutil.pid_exists(worker.pid) for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _committed(lab: Lab, kind: str) -> int:
+    folder = lab.settings.home / "store" / "datasets" / kind
+    return len(list(folder.glob("*/manifest.json")))
+
+
+def test_a_killed_worker_fails_its_job_and_the_next_one_works(
+    lab: Lab, models_spec: ModelsSpecs
+) -> None:
+    name = _create(lab, models_spec(LARGE, seed=1))
+    _wait_for_state(lab, name, job_pb2.JOB_STATE_RUNNING)
+    _kill_workers(lab.settings.home)
+    *_, job = lab.watch_job(name)
+    assert job.state == job_pb2.JOB_STATE_FAILED
+    assert "code -9" in job.state_message
+    assert "workers.log" in job.state_message
+    assert not job.HasField("output")
+    *_, job = lab.watch_job(_create(lab, models_spec(seed=2)))
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED
+
+
+def test_an_idle_worker_may_die(lab: Lab, models_spec: ModelsSpecs) -> None:
+    *_, job = lab.watch_job(_create(lab, models_spec(seed=3)))
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED
+    _kill_workers(lab.settings.home)
+    *_, job = lab.watch_job(_create(lab, models_spec(seed=4)))
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.state_message
+
+
+def test_a_running_job_is_cancelled(lab: Lab, models_spec: ModelsSpecs) -> None:
+    before = _committed(lab, "models")
+    name = _create(lab, models_spec(LARGE, seed=5))
+    _wait_for_state(lab, name, job_pb2.JOB_STATE_RUNNING)
+    began = time.monotonic()
+    assert lab.cancel_job(name).state == job_pb2.JOB_STATE_CANCELLING
+    *_, job = lab.watch_job(name)
+    assert time.monotonic() - began < 12
+    assert job.state == job_pb2.JOB_STATE_CANCELLED
+    assert not job.HasField("output")
+    assert _committed(lab, "models") == before
+
+
+def test_waiting_for_a_job_that_somebody_cancels(lab: Lab, models_spec: ModelsSpecs) -> None:
+    request = modeler_pb2.CreateModelsJobRequest(spec=models_spec(LARGE, seed=6))
+
+    def cancel(job: job_pb2.Job) -> None:
+        if job.state == job_pb2.JOB_STATE_RUNNING:
+            assert lab.cancel_active() == [job.name]
+
+    with pytest.raises(JobCancelledError, match="cancelled") as caught:
+        lab.run_job(lab.modeler.CreateModelsJob, request, cancel)
+    assert caught.value.metadata["job"].startswith("projects/default/jobs/models-")
+    assert lab.cancel_active() == []
+
+
+def _supervised(
+    settings: Settings, ledger: Ledger, steps: Callable[[Supervisor], Awaitable[None]]
+) -> None:
+    async def run() -> None:
+        supervisor = Supervisor(settings, ledger)
+        try:
+            await steps(supervisor)
+        finally:
+            await supervisor.close()
+
+    asyncio.run(run())
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def test_a_job_that_is_dispatched_twice_runs_once(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec((2, 2, 1)))
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.dispatch(name, "models")
+        supervisor.dispatch(name, "models")
+        await _until(lambda: bool(ledger.get(name).job.HasField("end_time")))
+        await asyncio.gather(*supervisor._tasks)
+
+    _supervised(settings, ledger, steps)
+    job = ledger.get(name).job
+    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_SUCCEEDED, 1)
+
+
+def test_a_job_that_another_server_took_over_is_left_to_it(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec(LARGE))
+    second = queue_models(models_spec(LARGE, seed=1))
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.dispatch(name, "models")
+        await _until(lambda: ledger.get(name).job.progress.tile_count > 0)
+        with ledger._engine.begin() as connection:  # as if its lease had run out
+            connection.exec_driver_sql("UPDATE jobs SET lease_until = 0")
+        ledger.begin_attempt(name, "another server", PATIENCE_SECONDS)
+        await asyncio.gather(*supervisor._tasks)
+        supervisor.dispatch(second, "models")
+        await _until(lambda: ledger.get(second).job.state == job_pb2.JOB_STATE_RUNNING)
+
+    _supervised(settings, ledger, steps)
+    job = ledger.get(name).job
+    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_RUNNING, 2)
+    # the supervisor closed while the other ran
+    job = ledger.get(second).job
+    assert job.state == job_pb2.JOB_STATE_CANCELLED
+    assert "interrupted" in job.state_message
+    assert _workers(settings.home) == []
+
+
+def test_a_kind_that_nobody_runs_fails(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec())
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.dispatch(name, "no-such-kind")
+        await asyncio.gather(*supervisor._tasks)
+
+    _supervised(settings, ledger, steps)
+    job = ledger.get(name).job
+    assert job.state == job_pb2.JOB_STATE_FAILED
+    assert "no-such-kind" in job.state_message
+
+
+def test_a_job_whose_process_cannot_be_started_fails(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec())
+    (settings.home / "logs").write_text("a file where the folder should be")
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.dispatch(name, "models")
+        await asyncio.gather(*supervisor._tasks)
+
+    _supervised(settings, ledger, steps)
+    job = ledger.get(name).job
+    assert job.state == job_pb2.JOB_STATE_FAILED
+    assert "could not be started" in job.state_message
