@@ -13,10 +13,12 @@ from cryolattice.errors import (
     CryolatticeError,
     InternalError,
     InvalidInputError,
+    LimitExceededError,
     ServerUnavailableError,
 )
 
 UNARY_SECONDS = 60.0
+_LARGEST_RESPONSE = 64 << 20
 
 _SERVICE_CONFIG = """{"methodConfig": [{
   "name": [{}],
@@ -27,7 +29,13 @@ _SERVICE_CONFIG = """{"methodConfig": [{
 def open_channel(address: str) -> grpc.Channel:
     """Return a channel that retries while the server is away for a moment."""
     return grpc.insecure_channel(
-        address, options=[("grpc.service_config", _SERVICE_CONFIG), ("grpc.enable_http_proxy", 0)]
+        address,
+        options=[
+            ("grpc.service_config", _SERVICE_CONFIG),
+            ("grpc.enable_http_proxy", 0),
+            # a page of jobs holds the crystal of each
+            ("grpc.max_receive_message_length", _LARGEST_RESPONSE),
+        ],
     )
 
 
@@ -51,6 +59,10 @@ def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
     if status is not None:
         return from_status(status)
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return LimitExceededError(
+            f"the request is too large for the server at {address}: {details}"
+        )
     return InternalError(f"the call failed with {code.name}: {details}")
 
 

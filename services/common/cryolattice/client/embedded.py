@@ -7,11 +7,15 @@ import tempfile
 import threading
 from pathlib import Path
 
+import structlog
+
 from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_LONGEST_FOLDER = 70  # a socket's path may have about a hundred characters
 
 
 class EmbeddedServer:
@@ -25,10 +29,14 @@ class EmbeddedServer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._folder = tempfile.TemporaryDirectory(prefix="cryolattice-")
+        too_long = len(tempfile.gettempdir()) > _LONGEST_FOLDER
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="cryolattice-",
+            dir="/tmp" if too_long else None,  # noqa: S108 - the new folder is private
+        )
         self.address = f"unix:{Path(self._folder.name) / 'server.sock'}"
         self._ready = threading.Event()
-        self._failure: BaseException | None = None
+        self._failure: CryolatticeError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._run, name="cryolattice-server", daemon=True)
@@ -49,8 +57,13 @@ class EmbeddedServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except (CryolatticeError, OSError) as error:
+        except CryolatticeError as error:
             self._failure = error
+        except Exception as error:
+            self._failure = InternalError(
+                f"the embedded server failed: {type(error).__name__}: {error}"
+            )
+            self._failure.__cause__ = error
         finally:
             self._ready.set()
 
@@ -58,6 +71,9 @@ class EmbeddedServer:
         # the server side is heavier than the rest of the client
         from cryolattice.server.serving import choose_services, running_server  # noqa: PLC0415
 
+        if not structlog.is_configured():
+            # its default is standard output, which belongs to the program's answer
+            configure_logs("WARNING")
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with running_server(self._settings, choose_services(["all"]), self.address):

@@ -70,15 +70,17 @@ class Backend:
         CryolatticeError
             What is wrong with the request.
         """
-        record, estimate = await asyncio.to_thread(self._store_job, service, kind, request)
-        new = record is not None and record.job.etag == "1"
-        if record is not None and new and record.job.state == job_pb2.JOB_STATE_QUEUED:
-            self.supervisor.dispatch(record.job.name, kind.name)
-        return (record.job if record else None), estimate
+        identifier = f"{kind.name}-{uuid4().hex[:12]}"
+        job, estimate = await asyncio.to_thread(self._store_job, service, kind, request, identifier)
+        # an earlier job of the same request has a server that runs it
+        new = job is not None and job.name.endswith(identifier)
+        if job is not None and new and job.state == job_pb2.JOB_STATE_QUEUED:
+            self.supervisor.dispatch(job.name, kind.name)
+        return job, estimate
 
     def _store_job(
-        self, service: str, kind: JobKind, request: CreateRequest
-    ) -> tuple[JobRecord | None, job_pb2.JobEstimate]:
+        self, service: str, kind: JobKind, request: CreateRequest, job_id: str
+    ) -> tuple[job_pb2.Job | None, job_pb2.JobEstimate]:
         project = parse_project(request.parent)
         _check_uuid(request.request_id)
         spec = kind.spec()
@@ -92,7 +94,7 @@ class Backend:
         if request.validate_only:
             return None, estimate
         job = job_pb2.Job(
-            name=resource_name(project, "jobs", f"{kind.name}-{uuid4().hex[:12]}"),
+            name=resource_name(project, "jobs", job_id),
             kind=kind.name,
             spec_sha256=spec_sha256(spec),
             state=job_pb2.JOB_STATE_QUEUED,
@@ -112,7 +114,7 @@ class Backend:
             request_id=request.request_id,
             request_sha256=_body_sha256(request, kind),
         )
-        return record, estimate
+        return record.job, estimate
 
     def _committed(self, kind: str, identifier: str) -> DatasetReader | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -12,9 +13,14 @@ from typing import Any
 import grpc.aio
 import rfc8785
 
-from cryolattice.errors import DatasetNotFoundError, InvalidInputError
+from cryolattice.errors import (
+    CorruptDataError,
+    DatasetNotCommittedError,
+    DatasetNotFoundError,
+    InvalidInputError,
+)
 from cryolattice.jobs.runner import dataset_ref
-from cryolattice.names import parse_project, parse_resource
+from cryolattice.names import parse_project, parse_resource, resource_name
 from cryolattice.server.backend import Backend
 from cryolattice.store.manifest import MANIFEST_KEY
 from cryolattice.store.reader import DatasetReader
@@ -25,6 +31,8 @@ from cryolattice_api.common.v1 import (
 )
 
 _PART_BYTES = 1 << 20
+# it names an object of the store, and '#' with a number marks objects that are being written
+_FILE_NAME = re.compile(r"[^/\\#\x00-\x1f\x7f]{1,200}")
 
 
 class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
@@ -60,6 +68,16 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         message.create_time.FromDatetime(datetime.fromisoformat(manifest.create_time))
         return message
 
+    def _listed(self, project: str, kind: str, identifier: str) -> dataset_pb2.Dataset:
+        try:
+            reader = DatasetReader.open(self._backend.root, kind, identifier)
+        except (CorruptDataError, DatasetNotCommittedError):
+            # one damaged dataset must not hide the others
+            return dataset_pb2.Dataset(
+                name=resource_name(project, "datasets", identifier), kind=kind
+            )
+        return self._message(project, reader)
+
     def _named(self, name: str) -> dataset_pb2.Dataset:
         return self._message(*self._open(name))
 
@@ -82,8 +100,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             found, token = self._backend.ledger.list_datasets(
                 project, request.kind, request.page_size, request.page_token
             )
-            readers = [DatasetReader.open(self._backend.root, *dataset) for dataset in found]
-            return [self._message(project, reader) for reader in readers], token
+            return [self._listed(project, *dataset) for dataset in found], token
 
         datasets, token = await asyncio.to_thread(page)
         return dataset_service_pb2.ListDatasetsResponse(datasets=datasets, next_page_token=token)
@@ -122,10 +139,12 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> dataset_service_pb2.UploadFileResponse:
         header: dataset_service_pb2.UploadHeader | None = None
+        project = ""
         with tempfile.NamedTemporaryFile(prefix="cryolattice-upload-") as received:
             async for part in request_iterator:
                 if part.WhichOneof("part") == "header" and header is None:
                     header = part.header
+                    project = self._check(header)
                 elif part.WhichOneof("part") == "data" and header is not None:
                     await asyncio.to_thread(received.write, part.data)
                 else:
@@ -135,7 +154,6 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                     )
             if header is None:
                 raise InvalidInputError("the upload is empty: send a header first", field="header")
-            project = self._check(header)
             received.flush()
             kind, identifier = await self._backend.supervisor.ingest(
                 header.SerializeToString(), Path(received.name)
@@ -147,9 +165,11 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     def _check(self, header: dataset_service_pb2.UploadHeader) -> str:
         project = parse_project(header.parent)
         name = header.file_name
-        if not name or Path(name).name != name:
+        if not _FILE_NAME.fullmatch(name) or name in {".", ".."}:
             raise InvalidInputError(
-                f"file_name is {name!r}: give a plain name without folders", field="file_name"
+                f"file_name is {name!r}: give a plain name of at most 200 characters, without "
+                "folders, '#' and control characters",
+                field="file_name",
             )
         plain = header.role in {
             dataset_service_pb2.FILE_ROLE_UNSPECIFIED,

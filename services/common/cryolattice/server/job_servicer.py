@@ -75,6 +75,8 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         # a watcher that begins needs the present state, not the history
         skip_history = after == 0
         while True:
+            # asked before the events are read: none can come after the last of an ended job
+            record = await asyncio.to_thread(self._ledger.get, request.name)
             events = await asyncio.to_thread(self._ledger.events, request.name, after)
             for event_id, job in events[-1:] if skip_history else events:
                 yield job_service_pb2.WatchJobResponse(event_id=event_id, job=job)
@@ -83,6 +85,6 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
                 skip_history = False
                 if events[-1][1].state in TERMINAL:
                     return
-            elif (await asyncio.to_thread(self._ledger.get, request.name)).job.state in TERMINAL:
+            elif record.job.state in TERMINAL:
                 return
             await asyncio.sleep(_POLL_SECONDS)

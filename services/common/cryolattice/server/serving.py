@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 ALL_PORT = 50051
 _GRACE_SECONDS = 5.0
+# a CIF with its measured reflections has several MB
+_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 << 20))
 _SHARED = (
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     dataset_service_pb2.DESCRIPTOR.services_by_name["DatasetService"].full_name,
@@ -74,7 +76,7 @@ async def running_server(
     ledger = Ledger(settings.ledger_url)
     supervisor = Supervisor(settings, ledger)
     backend = Backend(settings, ObjectRoot(settings.store_url), ledger, supervisor, tuple(services))
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
     job_service_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(backend), server)
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(backend), server)
     for service in services:

@@ -1,0 +1,170 @@
+"""The command line in this process, on the shared server; signals on a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from cryolattice.cli.main import run
+from cryolattice.client.lab import Lab
+from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.settings import Settings
+from cryolattice_api.common.v1 import job_pb2
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_PLAIN, UploadHeader
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+if TYPE_CHECKING:
+    from tests.common.conftest import ModelsSpecs
+
+
+class Command:
+    """Runs commands and keeps what they print."""
+
+    def __init__(
+        self, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, server: str
+    ) -> None:
+        self._capsys = capsys
+        self._patch = patch
+        self._server = server
+
+    def __call__(self, *arguments: str, server: bool = True) -> tuple[int, str, str]:
+        given = [*arguments, *(["--server", self._server] if server else [])]
+        self._patch.setattr(sys, "argv", ["cryolattice", *given])
+        self._capsys.readouterr()
+        code = run()
+        printed = self._capsys.readouterr()
+        return code, printed.out, printed.err
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        found, out, _ = self(*arguments, "--json")
+        assert found == code, out
+        return json.loads(out)
+
+
+@pytest.fixture
+def command(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    monkeypatch.setenv("COLUMNS", "200")
+    return Command(capsys, monkeypatch, lab.address)
+
+
+@pytest.fixture
+def file(lab: Lab, tmp_path: Path) -> DatasetRef:
+    path = tmp_path / "file.bin"
+    path.write_bytes(uuid4().bytes)
+    return lab.upload(path, UploadHeader(role=FILE_ROLE_PLAIN))
+
+
+def test_jobs_are_listed_and_shown(command: Command, lab: Lab, models_spec: ModelsSpecs) -> None:
+    request = modeler_pb2.CreateModelsJobRequest(spec=models_spec(seed=300))
+    lab.run_job(lab.modeler.CreateModelsJob, request)
+    job = command.json("jobs", "list")["jobs"][0]
+    assert job["state"] == "JOB_STATE_SUCCEEDED"
+    assert "_cell_length_a" in job["spec"]["parent_crystal"]["cif"]
+    identifier = job["name"].rsplit("/", 1)[-1]
+    for verb in ("show", "watch"):
+        for name in (identifier, job["name"]):
+            assert command.json("jobs", verb, name) == job
+    code, out, _ = command("jobs", "list")
+    assert code == 0
+    assert identifier in out
+    assert command("jobs", "delete", identifier)[0] == 0
+    error = command.json("jobs", "show", identifier, code=2)["error"]
+    assert error["reason"] == "JOB_NOT_FOUND"
+
+
+def test_datasets_are_listed_shown_verified_and_exported(
+    command: Command, file: DatasetRef, tmp_path: Path
+) -> None:
+    listed = command.json("datasets", "list", "--kind", "file")["datasets"]
+    assert listed[0]["name"] == file.name
+    assert command.json("datasets", "show", file.name) == listed[0]
+    assert command.json("datasets", "verify", file.name)["object_count"] == "1"
+    out = tmp_path / "copy"
+    assert command("datasets", "export", file.name, "--out", str(out))[0] == 0
+    assert (out / "files" / "file.bin").read_bytes() == (tmp_path / "file.bin").read_bytes()
+    assert (out / "manifest.json").is_file()
+    code, _, errors = command("datasets", "export", file.name, "--out", str(out))
+    assert code == 2
+    assert "exists" in errors
+
+
+def test_damage_is_ours(command: Command, lab: Lab, file: DatasetRef) -> None:
+    identifier = file.name.rsplit("/", 1)[-1]
+    path = lab.settings.home / "store/datasets/file" / identifier / "files/file.bin"
+    path.write_bytes(b"damaged")
+    code, out, errors = command("datasets", "verify", identifier)
+    assert (code, out) == (1, "")
+    assert "files/file.bin" in errors
+    assert command.json("datasets", "verify", identifier, code=1)["problems"]
+
+
+def test_a_users_mistake_is_one_json_object(command: Command) -> None:
+    error = command.json("jobs", "show", "No-Such-Job", code=2)["error"]
+    assert set(error) == {"reason", "field", "message"}
+    assert (error["reason"], error["field"]) == ("INVALID_INPUT", "name")
+    code, out, errors = command("jobs", "show", "no-such-job")
+    assert (code, out) == (2, "")
+    assert "no-such-job" in errors
+
+
+def test_wrong_use_is_a_users_mistake(command: Command) -> None:
+    assert command("jobs", "list", "--limit", "many")[0] == 2
+    assert command.json("jobs", "list", "--limit", "many", code=2)["error"]["reason"] == "USAGE"
+    assert command("no-such-command", server=False)[0] == 2
+    assert command("enumerate", "a.cif", server=False)[0] == 2
+
+
+def test_a_missing_server_is_not_the_users_mistake(command: Command, tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'nobody.sock'}"
+    code, out, _ = command("jobs", "list", "--json", "--server", address, server=False)
+    assert code == 1
+    assert json.loads(out)["error"]["reason"] == "SERVER_UNAVAILABLE"
+
+
+def test_enumerating(command: Command, examples: Path, tmp_path: Path) -> None:
+    cif = str(examples / "na2nh2bh4_cubic.cif")
+    found = command.json("enumerate", cif, "--supercell", "2", "2", "1")
+    assert (found["total"], found["classes"], len(found["orderings"])) == (495, 35, 35)
+    assert sum(ordering["multiplicity"] for ordering in found["orderings"]) == 495
+    missing = str(tmp_path / "nope.cif")
+    error = command.json("enumerate", missing, "--supercell", "2", "2", "1", code=2)["error"]
+    assert error["reason"] == "UNREADABLE_FILE"
+
+
+def test_an_interrupt_ends_with_130(settings: Settings) -> None:
+    ledger = Ledger(settings.ledger_url)
+    name = "projects/default/jobs/waits-for-ever"
+    job = job_pb2.Job(name=name, kind="models", state=job_pb2.JOB_STATE_QUEUED)
+    record = JobRecord(job, "modeler", "models", "00", 0.0)
+    ledger.create(record, request_id="", request_sha256="")
+    ledger.close()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "cryolattice.cli.main", "jobs", "watch", name],
+        env={**os.environ, **settings.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # it is at work once it has opened the ledger, which makes this file
+    deadline = time.monotonic() + 60
+    while not (settings.home / "ledger.db-wal").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    watching.send_signal(signal.SIGINT)
+    out, errors = watching.communicate(timeout=60)
+    assert watching.returncode == 130, errors
+    assert out == ""
+    assert "Traceback" not in errors

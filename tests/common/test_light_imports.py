@@ -1,0 +1,58 @@
+"""What is imported when: a client must not pay for what it does not use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"ray", "abtem", "matplotlib", "cupy", "dask"}
+
+
+def _loaded(code: str, home: Path) -> set[str]:
+    """Run code in a fresh interpreter and return the top-level modules that it loaded."""
+    script = (
+        f"{code}\nimport sys\nprint('\\n'.join({{name.split('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "CRYOLATTICE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_package_alone_is_light(tmp_path: Path) -> None:
+    loaded = _loaded("import cryolattice, cryolattice.errors, cryolattice.names", tmp_path)
+    assert not loaded & {*HEAVY, "numpy", "zarr", "xarray", "grpc", "google", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("argument", ["--help", "identify --help", "jobs --help"])
+def test_help_imports_no_library(argument: str, tmp_path: Path) -> None:
+    code = f"from cryolattice.cli.main import run\nassert run({argument.split()!r}) == 0"
+    loaded = _loaded(code, tmp_path)
+    assert "typer" in loaded
+    assert not loaded & {*HEAVY, "numpy", "zarr", "xarray", "grpc", "sqlalchemy", "obstore"}
+
+
+def test_client_and_server_import_no_engine(tmp_path: Path) -> None:
+    loaded = _loaded("import cryolattice.client.lab, cryolattice.server.serving", tmp_path)
+    assert "grpc" in loaded
+    assert not loaded & HEAVY
+
+
+def test_an_embedded_server_imports_no_engine(tmp_path: Path) -> None:
+    code = (
+        "import cryolattice\n"
+        "with cryolattice.connect() as lab:\n"
+        "    assert lab.list_jobs() == lab.list_datasets() == []\n"
+    )
+    loaded = _loaded(code, tmp_path)
+    assert {"cryolattice_modeler", "cryolattice_analyzer", "cryolattice_simulator"} <= loaded
+    assert not loaded & HEAVY
