@@ -18,8 +18,8 @@ from types import ModuleType
 import numpy as np
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.critical_dose import analyse_dose_series
-from cryolattice_analyzer.diffraction_series import series_from_frames
+from cryolattice_analyzer.dose.critical_dose import analyse_dose_series
+from cryolattice_analyzer.dose.diffraction_series import series_from_frames
 
 _SIMULATOR = Path(__file__).parents[1] / "tests" / "analyzer" / "planted_diffraction.py"
 

@@ -8,18 +8,18 @@ import pytest
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.candidate_beams import (
+from cryolattice_analyzer.lens.transfer import Lens
+from cryolattice_analyzer.ranking.candidate_beams import (
     CandidateBeams,
     distinct_settings,
     interpolate_thickness,
     lattice_operations,
     on_supercell,
 )
-from cryolattice_analyzer.candidate_fit import Imaging, ViewCell, fit_candidate
-from cryolattice_analyzer.cell_model import cell_model, predict, predict_with_derivatives
-from cryolattice_analyzer.lens_search import LensStart, starts_near
-from cryolattice_analyzer.observation import Observation
-from cryolattice_analyzer.transfer import Lens
+from cryolattice_analyzer.ranking.candidate_fit import Imaging, ViewCell, fit_candidate
+from cryolattice_analyzer.ranking.cell_model import cell_model, predict, predict_with_derivatives
+from cryolattice_analyzer.ranking.lens_search import LensStart, starts_near
+from cryolattice_analyzer.ranking.observation import Observation
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_waves import (

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.critical_dose import (
+from cryolattice_analyzer.dose.critical_dose import (
     DoseResult,
     DoseRow,
     analyse_dose_series,
     compare,
 )
-from cryolattice_analyzer.diffraction_series import (
+from cryolattice_analyzer.dose.diffraction_series import (
     header_pixel_size,
     read_diffraction_series,
     series_from_frames,

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryolattice_analyzer.crystal_area import find_crystal, soft_weights
-from cryolattice_analyzer.lattice import Lattice2D
+from cryolattice_analyzer.imaging.crystal_area import find_crystal, soft_weights
+from cryolattice_analyzer.imaging.lattice import Lattice2D
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_crystal import PlantedCrystal, plant

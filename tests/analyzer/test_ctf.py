@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.ctf import CtfFit, fit_ctf, fit_ctf_spectrum
+from cryolattice_analyzer.lens.ctf import CtfFit, fit_ctf, fit_ctf_spectrum
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/real/ctf"
 WAVELENGTH = 0.0196875

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.diffraction_lattice import fit_lattice, reduce_basis
-from cryolattice_analyzer.diffraction_spots import Spots
-from cryolattice_analyzer.reflections import (
+from cryolattice_analyzer.dose.diffraction_lattice import fit_lattice, reduce_basis
+from cryolattice_analyzer.dose.diffraction_spots import Spots
+from cryolattice_analyzer.dose.reflections import (
     group_by_spacing,
     predict_positions,
     symmetrised_metric,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError, MissingCalibrationError, UnreadableFileError
-from cryolattice_analyzer.diffraction_series import (
+from cryolattice_analyzer.dose.diffraction_series import (
     check_dose_per_frame,
     header_pixel_size,
     read_diffraction_series,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from skimage import io
 
-from cryolattice_analyzer.critical_dose import DoseResult, analyse_dose_series
-from cryolattice_analyzer.diffraction_series import read_diffraction_series
-from cryolattice_analyzer.dose_figures import (
+from cryolattice_analyzer.dose.critical_dose import DoseResult, analyse_dose_series
+from cryolattice_analyzer.dose.diffraction_series import read_diffraction_series
+from cryolattice_analyzer.figures.dose_figures import (
     critical_dose_figure,
     fading_figure,
     pattern_figure,

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate
 
-from cryolattice_analyzer.dose_fit import FadingData, exposure_average, fit_fading
-from cryolattice_analyzer.fading_groups import fit_groups
+from cryolattice_analyzer.dose.dose_fit import FadingData, exposure_average, fit_fading
+from cryolattice_analyzer.dose.fading_groups import fit_groups
 
 
 def group(

@@ -8,7 +8,7 @@ import pytest
 import skimage.io
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.lattice import Lattice2D, ParentCell, find_lattice
+from cryolattice_analyzer.imaging.lattice import Lattice2D, ParentCell, find_lattice
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_crystal import plant

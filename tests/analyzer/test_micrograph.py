@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError, MissingCalibrationError, UnreadableFileError
-from cryolattice_analyzer.micrograph import read_micrograph
+from cryolattice_analyzer.imaging.micrograph import read_micrograph
 
 
 def mrc_bytes(tmp_path: Path, values: np.ndarray, voxel: object = 0.5) -> bytes:

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cryolattice_analyzer.average import average_cell, refine_on_crystal
-from cryolattice_analyzer.crystal_area import find_crystal
-from cryolattice_analyzer.lattice import ParentCell, find_lattice
-from cryolattice_analyzer.micrograph import read_micrograph
-from cryolattice_analyzer.micrograph_figures import (
+from cryolattice_analyzer.figures.micrograph_figures import (
     cell_figure,
     micrograph_figure,
     spectrum_figure,
     to_png,
 )
-from cryolattice_analyzer.power_spectrum import power_spectrum
-from cryolattice_analyzer.superlattice import find_superlattice
+from cryolattice_analyzer.imaging.average import average_cell, refine_on_crystal
+from cryolattice_analyzer.imaging.crystal_area import find_crystal
+from cryolattice_analyzer.imaging.lattice import ParentCell, find_lattice
+from cryolattice_analyzer.imaging.micrograph import read_micrograph
+from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
+from cryolattice_analyzer.imaging.superlattice import find_superlattice
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "na2nh2bh4"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryolattice_analyzer.power_spectrum import power_spectrum
+from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (250, 333)])

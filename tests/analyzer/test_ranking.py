@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.average import AveragedCell, cell_image
-from cryolattice_analyzer.candidate_beams import CandidateBeams
-from cryolattice_analyzer.candidate_fit import Imaging, ViewCell
-from cryolattice_analyzer.ctf import CtfFit, LensCandidate
-from cryolattice_analyzer.observation import Observation
-from cryolattice_analyzer.ranking import (
+from cryolattice_analyzer.imaging.average import AveragedCell, cell_image
+from cryolattice_analyzer.lens.ctf import CtfFit, LensCandidate
+from cryolattice_analyzer.lens.transfer import Lens
+from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
+from cryolattice_analyzer.ranking.candidate_fit import Imaging, ViewCell
+from cryolattice_analyzer.ranking.observation import Observation
+from cryolattice_analyzer.ranking.ranking import (
     Ranking,
     observe,
     predicted_cell_image,
     rank_candidates,
-    view_groups,
 )
-from cryolattice_analyzer.transfer import Lens
+from cryolattice_analyzer.ranking.view_groups import view_groups
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_waves import (

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cryolattice_analyzer.lattice import Lattice2D
-from cryolattice_analyzer.superlattice import find_superlattice, log10_chance, normal_deviate
+from cryolattice_analyzer.imaging.lattice import Lattice2D
+from cryolattice_analyzer.imaging.superlattice import (
+    find_superlattice,
+    log10_chance,
+    normal_deviate,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_crystal import PlantedCrystal, plant

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.transfer import Lens, aberration_phase, electron_wavelength_angstrom
+from cryolattice_analyzer.lens.transfer import Lens, aberration_phase, electron_wavelength_angstrom
 
 
 @pytest.mark.parametrize(

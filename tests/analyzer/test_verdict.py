@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryolattice_analyzer.candidate_fit import CandidateFit
-from cryolattice_analyzer.verdict import judge, log_evidence
+from cryolattice_analyzer.ranking.candidate_fit import CandidateFit
+from cryolattice_analyzer.ranking.verdict import judge, log_evidence
 
 TERMS = 140
 

@@ -70,7 +70,11 @@ CASES: dict[str, Case] = {
         "MISSING_CALIBRATION",
         "angstrom",
     ),
-    "not a number": (lambda d: _identify(_with_nan(d / "nan.mrc")), "INVALID_INPUT", "y = 5, x = 7"),
+    "not a number": (
+        lambda d: _identify(_with_nan(d / "nan.mrc")),
+        "INVALID_INPUT",
+        "y = 5, x = 7",
+    ),
     "zero dose": (lambda d: _identify(MICROGRAPH, "--dose", 0), "INVALID_INPUT", "e/angstrom^2"),
     "negative energy": (
         lambda d: _identify(MICROGRAPH, "--energy-kev", -300),

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cryolattice_analyzer.critical_dose import (
+from cryolattice_analyzer.dose.critical_dose import (
     DoseResult,
     DoseRow,
     FadingCurve,
     analyse_dose_series,
     compare,
 )
-from cryolattice_analyzer.diffraction_lattice import DiffractionLattice
-from cryolattice_analyzer.diffraction_series import series_from_frames
+from cryolattice_analyzer.dose.diffraction_lattice import DiffractionLattice
+from cryolattice_analyzer.dose.diffraction_series import series_from_frames
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:

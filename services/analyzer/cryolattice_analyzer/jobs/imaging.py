@@ -11,20 +11,20 @@ from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
-    from cryolattice_analyzer.lattice import Lattice2D
-    from cryolattice_analyzer.superlattice import Superlattice
+    from cryolattice_analyzer.imaging.lattice import Lattice2D
+    from cryolattice_analyzer.imaging.superlattice import Superlattice
 
 # scipy and the science are imported where they are used: workers start faster
 
 
 def run_lattice(context: JobContext, spec: analyzer_pb2.LatticeSpec) -> None:
     """Find the lattice, the crystal's area and the superlattice."""
-    from cryolattice_analyzer.average import refine_on_crystal  # noqa: PLC0415
-    from cryolattice_analyzer.crystal_area import find_crystal  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.average import refine_on_crystal  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.crystal_area import find_crystal  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.lattice import ParentCell, find_lattice  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.power_spectrum import power_spectrum  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.superlattice import find_superlattice  # noqa: PLC0415
     from cryolattice_analyzer.jobs.stored import load_micrograph, save_lattice  # noqa: PLC0415
-    from cryolattice_analyzer.lattice import ParentCell, find_lattice  # noqa: PLC0415
-    from cryolattice_analyzer.power_spectrum import power_spectrum  # noqa: PLC0415
-    from cryolattice_analyzer.superlattice import find_superlattice  # noqa: PLC0415
 
     image = load_micrograph(context.inputs.open(spec.micrograph, "micrograph", field="micrograph"))
     pixel = image.pixel_size_angstrom
@@ -80,7 +80,7 @@ def _summary(
 
 def run_average(context: JobContext, spec: analyzer_pb2.AverageSpec) -> None:
     """Average the unit cells."""
-    from cryolattice_analyzer.average import average_cell  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.average import average_cell  # noqa: PLC0415
     from cryolattice_analyzer.jobs.stored import (  # noqa: PLC0415
         load_lattice,
         load_micrograph,
@@ -107,12 +107,12 @@ def run_average(context: JobContext, spec: analyzer_pb2.AverageSpec) -> None:
 
 def run_ctf(context: JobContext, spec: analyzer_pb2.CtfSpec) -> None:
     """Fit defocus and astigmatism to the rings of the film."""
-    from cryolattice_analyzer.ctf import fit_ctf  # noqa: PLC0415
     from cryolattice_analyzer.jobs.stored import (  # noqa: PLC0415
         load_lattice,
         load_micrograph,
         save_ctf,
     )
+    from cryolattice_analyzer.lens.ctf import fit_ctf  # noqa: PLC0415
 
     image = load_micrograph(context.inputs.open(spec.micrograph, "micrograph", field="micrograph"))
     film = spots = None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cryolattice.errors import InvalidInputError, MissingCalibrationError
-from cryolattice_analyzer.diffraction_series import header_pixel_size, read_diffraction_series
-from cryolattice_analyzer.micrograph import read_micrograph
+from cryolattice_analyzer.dose.diffraction_series import header_pixel_size, read_diffraction_series
+from cryolattice_analyzer.imaging.micrograph import read_micrograph
 from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 
 if TYPE_CHECKING:

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs, ReadPart
 from cryolattice.store.arrays import ArraySpec
-from cryolattice_analyzer.candidate_beams import CandidateBeams
-from cryolattice_analyzer.candidate_fit import CandidateFit, Imaging, ViewCell, fit_candidate
 from cryolattice_analyzer.jobs.rank_result import (
     FIT_ARRAYS,
     MODES,
@@ -28,14 +26,21 @@ from cryolattice_analyzer.jobs.rank_result import (
     write_ranking,
 )
 from cryolattice_analyzer.jobs.stored import load_average, load_ctf, load_micrograph
-from cryolattice_analyzer.lens_search import LensStart, starts_anywhere
-from cryolattice_analyzer.ranking import (
-    merge_fits,
+from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
+from cryolattice_analyzer.ranking.candidate_fit import (
+    CandidateFit,
+    Imaging,
+    ViewCell,
+    fit_candidate,
+)
+from cryolattice_analyzer.ranking.lens_search import LensStart
+from cryolattice_analyzer.ranking.lens_starts import (
     needs_global_search,
-    observe,
     refined_starts,
     ring_starts,
+    wide_starts,
 )
+from cryolattice_analyzer.ranking.ranking import merge_fits, observe
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:
@@ -159,7 +164,7 @@ class RankTiles:
         first = self.block(_RINGS, earlier)
         unexplained = not rings or needs_global_search([fit for fit in first if fit])
         if block == _ANYWHERE:
-            return starts_anywhere() if unexplained else []
+            return wide_starts(self.ctf) if unexplained else []
         if block == _REFINED:
             found = [fit for fit in self.block(_ANYWHERE, earlier) if fit]
             return refined_starts(found) if unexplained else []

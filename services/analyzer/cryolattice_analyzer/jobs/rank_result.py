@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.candidate_fit import CandidateFit
-from cryolattice_analyzer.cell_model import PARAMETERS
-from cryolattice_analyzer.ranking import (
+from cryolattice_analyzer.ranking.candidate_fit import CandidateFit
+from cryolattice_analyzer.ranking.cell_model import PARAMETERS
+from cryolattice_analyzer.ranking.ranking import (
     Ranking,
     RankingRow,
     assemble_ranking,
     predicted_cell_image,
-    view_groups,
 )
+from cryolattice_analyzer.ranking.view_groups import view_groups
 
 if TYPE_CHECKING:
     from cryolattice.store.writer import DatasetWriter

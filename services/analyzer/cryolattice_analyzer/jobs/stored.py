@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.average import AveragedCell
-from cryolattice_analyzer.crystal_area import CrystalArea
-from cryolattice_analyzer.ctf import CtfFit, LensCandidate
-from cryolattice_analyzer.lattice import Lattice2D, LatticeSpot
-from cryolattice_analyzer.superlattice import Superlattice, SuperlatticeSpot
-from cryolattice_analyzer.transfer import Lens
+from cryolattice_analyzer.imaging.average import AveragedCell
+from cryolattice_analyzer.imaging.crystal_area import CrystalArea
+from cryolattice_analyzer.imaging.lattice import Lattice2D, LatticeSpot
+from cryolattice_analyzer.imaging.superlattice import Superlattice, SuperlatticeSpot
+from cryolattice_analyzer.lens.ctf import CtfFit, LensCandidate
+from cryolattice_analyzer.lens.transfer import Lens
 
 if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader

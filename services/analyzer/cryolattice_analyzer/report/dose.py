@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cryolattice_analyzer.critical_dose import DoseResult
-from cryolattice_analyzer.dose_figures import critical_dose_figure, fading_figure, pattern_figure
-from cryolattice_analyzer.micrograph_figures import to_png
+from cryolattice_analyzer.dose.critical_dose import DoseResult
+from cryolattice_analyzer.figures.dose_figures import (
+    critical_dose_figure,
+    fading_figure,
+    pattern_figure,
+)
+from cryolattice_analyzer.figures.micrograph_figures import to_png
 from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
 
 

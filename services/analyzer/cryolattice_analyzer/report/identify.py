@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cryolattice_analyzer.figures.micrograph_figures import (
+    cell_figure,
+    micrograph_figure,
+    spectrum_figure,
+    to_png,
+)
+from cryolattice_analyzer.figures.ranking_figures import ranking_figure, thickness_profile_figure
+from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
 from cryolattice_analyzer.jobs.stored import (
     StoredLattice,
     StoredMicrograph,
@@ -11,14 +19,6 @@ from cryolattice_analyzer.jobs.stored import (
     load_lattice,
     load_micrograph,
 )
-from cryolattice_analyzer.micrograph_figures import (
-    cell_figure,
-    micrograph_figure,
-    spectrum_figure,
-    to_png,
-)
-from cryolattice_analyzer.power_spectrum import power_spectrum
-from cryolattice_analyzer.ranking_figures import ranking_figure, thickness_profile_figure
 from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
 
 if TYPE_CHECKING:

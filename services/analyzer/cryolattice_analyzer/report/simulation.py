@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cryolattice_analyzer.micrograph_figures import to_png
+from cryolattice_analyzer.figures.micrograph_figures import to_png
+from cryolattice_analyzer.figures.simulation_figures import diffraction_figure, thickness_figure
 from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
-from cryolattice_analyzer.simulation_figures import diffraction_figure, thickness_figure
 
 if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.cell_model import CellModel, predict, predict_with_derivatives
+from cryolattice_analyzer.ranking.cell_model import CellModel, predict, predict_with_derivatives
 
 # Starts worked on together: few enough for the cache, enough to hide the interpreter.
 BATCH = 16

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.transfer import aberration_phase
+from cryolattice_analyzer.lens.transfer import aberration_phase
 
 # Columns of a parameter array.
 PARAMETERS = (

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.lattice_refine import (
+from cryolattice_analyzer.imaging.lattice_refine import (
     ANCHOR_EVIDENCE,
     RESOLUTION_PER_ANGSTROM,
     anchor_basis,
     refine_lattice,
 )
-from cryolattice_analyzer.lattice_search import (
+from cryolattice_analyzer.imaging.lattice_search import (
     STRAIN_TOLERANCE,
     CellMatch,
     evidence_map,
@@ -30,7 +30,7 @@ from cryolattice_analyzer.lattice_search import (
     search_cell,
     usable_bins,
 )
-from cryolattice_analyzer.power_spectrum import PowerSpectrum, hann_window, power_spectrum
+from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum, hann_window, power_spectrum
 
 SCALE_TOLERANCE = 0.04
 BLIND_RESOLUTION_PER_ANGSTROM = 1.2

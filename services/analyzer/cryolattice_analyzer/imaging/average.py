@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.crystal_area import soft_weights
-from cryolattice_analyzer.fourier_fit import FourierFit, fit_fourier
-from cryolattice_analyzer.lattice import Lattice2D
-from cryolattice_analyzer.lattice_refine import refine_lattice
-from cryolattice_analyzer.lattice_search import half_plane_indices
-from cryolattice_analyzer.power_spectrum import PowerSpectrum, power_spectrum
+from cryolattice_analyzer.imaging.crystal_area import soft_weights
+from cryolattice_analyzer.imaging.fourier_fit import FourierFit, fit_fourier
+from cryolattice_analyzer.imaging.lattice import Lattice2D
+from cryolattice_analyzer.imaging.lattice_refine import refine_lattice
+from cryolattice_analyzer.imaging.lattice_search import half_plane_indices
+from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum, power_spectrum
 
 G_MAX_PER_ANGSTROM = 0.7
 # Fewer cells than this are no average.

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.diffraction_lattice import DiffractionLattice
+from cryolattice_analyzer.dose.diffraction_lattice import DiffractionLattice
 
 
 def predict_positions(

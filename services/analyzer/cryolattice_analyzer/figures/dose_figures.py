@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from scipy import ndimage
 
-from cryolattice_analyzer.critical_dose import DoseResult, DoseRow, FadingCurve
+from cryolattice_analyzer.dose.critical_dose import DoseResult, DoseRow, FadingCurve
 
 # Okabe and Ito's palette: told apart with every kind of colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

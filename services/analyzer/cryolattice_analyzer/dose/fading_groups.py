@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from cryolattice_analyzer.dose_fit import (
+from cryolattice_analyzer.dose.dose_fit import (
     FadingData,
     FadingFit,
     PlateauPrior,

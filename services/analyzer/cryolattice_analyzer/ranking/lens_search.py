@@ -8,8 +8,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.cell_model import CellModel
-from cryolattice_analyzer.transfer import Lens
+from cryolattice_analyzer.lens.transfer import Lens
+from cryolattice_analyzer.ranking.cell_model import CellModel
 
 LENSES_PER_BATCH = 8
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.diffraction_lattice import DiffractionLattice, fit_lattice, shifted
-from cryolattice_analyzer.diffraction_spots import (
+from cryolattice_analyzer.dose.diffraction_lattice import DiffractionLattice, fit_lattice, shifted
+from cryolattice_analyzer.dose.diffraction_spots import (
     DirectBeam,
     Spots,
     find_beam_stop,
@@ -19,15 +19,15 @@ from cryolattice_analyzer.diffraction_spots import (
     track_by_spots,
     white_noise,
 )
-from cryolattice_analyzer.reflections import predict_positions
-from cryolattice_analyzer.spot_intensity import (
+from cryolattice_analyzer.dose.reflections import predict_positions
+from cryolattice_analyzer.dose.spot_intensity import (
     IntensityKind,
     SpotSeries,
     estimate_noise,
     measure_spots,
     radial_background,
 )
-from cryolattice_analyzer.spot_widths import fit_widths, stack_sigma
+from cryolattice_analyzer.dose.spot_widths import fit_widths, stack_sigma
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from cryolattice_analyzer.average import fit_cell
-from cryolattice_analyzer.lattice import Lattice2D
-from cryolattice_analyzer.lattice_search import log10_gamma_tail
+from cryolattice_analyzer.imaging.average import fit_cell
+from cryolattice_analyzer.imaging.lattice import Lattice2D
+from cryolattice_analyzer.imaging.lattice_search import log10_gamma_tail
 
 G_MAX_PER_ANGSTROM = 0.66
 # Chance of a false superlattice, of either kind of evidence, in one image.

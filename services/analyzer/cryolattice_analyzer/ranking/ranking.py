@@ -9,22 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.average import AveragedCell, cell_image
-from cryolattice_analyzer.candidate_beams import (
-    SAME_WAVE,
+from cryolattice_analyzer.imaging.average import AveragedCell, cell_image
+from cryolattice_analyzer.lens.ctf import CtfFit
+from cryolattice_analyzer.lens.transfer import Lens
+from cryolattice_analyzer.ranking.candidate_beams import (
     CandidateBeams,
-    best_overlap,
-    distinct_settings,
-    lattice_operations,
-    on_supercell,
 )
-from cryolattice_analyzer.candidate_fit import (
+from cryolattice_analyzer.ranking.candidate_fit import (
     CandidateFit,
     Imaging,
     ViewCell,
     fit_candidate,
 )
-from cryolattice_analyzer.cell_model import (
+from cryolattice_analyzer.ranking.cell_model import (
     ALPHA,
     B_FACTOR,
     DEFOCUS,
@@ -33,19 +30,18 @@ from cryolattice_analyzer.cell_model import (
     SHIFT_U,
     SHIFT_V,
 )
-from cryolattice_analyzer.ctf import CtfFit
-from cryolattice_analyzer.lens_search import LensStart, starts_anywhere, starts_near
-from cryolattice_analyzer.observation import Observation
-from cryolattice_analyzer.transfer import Lens
-from cryolattice_analyzer.verdict import WORST_CHI2_PER_DOF, Judgement, Verdict, judge
+from cryolattice_analyzer.ranking.lens_search import LensStart
+from cryolattice_analyzer.ranking.lens_starts import (
+    fitted_lens,
+    needs_global_search,
+    refined_starts,
+    ring_starts,
+    wide_starts,
+)
+from cryolattice_analyzer.ranking.observation import Observation
+from cryolattice_analyzer.ranking.verdict import Judgement, Verdict, judge
+from cryolattice_analyzer.ranking.view_groups import view_groups
 
-# A ring fit's alternatives compete by a tempered share of their scores: film under a crystal
-# misleads, and its chi2 is not to be taken at its word.
-SCORE_TEMPER = 3.0
-# A lens without any hint has the score 0, but is never less likely beforehand than this.
-LEAST_LOG_WEIGHT = -25.0
-# When rings start the search but explain nothing, the whole range is searched.
-GLOBAL_TRIGGER = 0.6 * WORST_CHI2_PER_DOF
 # Optima this close in chi2 but this far in defocus leave the defocus open.
 OPEN_CHI2 = 6.0
 OPEN_DEFOCUS_ANGSTROM = 100.0
@@ -139,44 +135,6 @@ def observe(average: AveragedCell) -> Observation:
         reciprocal=average.reciprocal,
         supercell=average.supercell,
     )
-
-
-def ring_starts(ctf: CtfFit | None) -> list[LensStart]:
-    """Where the film's rings let the search for the lens begin; empty where none were found."""
-    return _hinted(ctf) if ctf is not None and ctf.found else []
-
-
-def wide_starts(ctf: CtfFit | None) -> list[LensStart]:
-    """Return starts over the whole range, preferring what rings too faint to be sure of hint at."""
-    top = ctf.alternatives[0].score if ctf is not None and ctf.alternatives else 0.0
-    weight = max(-top / SCORE_TEMPER, LEAST_LOG_WEIGHT)
-    return [*starts_anywhere(log_weight=weight), *_hinted(ctf)]
-
-
-def _hinted(ctf: CtfFit | None) -> list[LensStart]:
-    starts: list[LensStart] = []
-    if ctf is None or not ctf.alternatives:
-        return starts
-    top = ctf.alternatives[0].score
-    for option in ctf.alternatives:
-        weight = max(-(top - option.score) / SCORE_TEMPER, LEAST_LOG_WEIGHT)
-        starts += starts_near(option.lens, log_weight=weight)
-    return starts
-
-
-def needs_global_search(fits: Sequence[CandidateFit]) -> bool:
-    """Whether the starts so far left every candidate without a good explanation."""
-    return all(
-        float(f.chi2.min()) > GLOBAL_TRIGGER * max(f.terms - len(PARAMETERS), 1) for f in fits
-    )
-
-
-def refined_starts(fits: Sequence[CandidateFit]) -> list[LensStart]:
-    """Return starts at the best candidate's lens, so that no other fails for want of one."""
-    best = min(fits, key=lambda f: float((f.chi2 + f.penalty).min()))
-    row = int(np.argmin(best.chi2 + best.penalty))
-    lens = _lens(best.parameters[row])
-    return starts_near(lens)
 
 
 def merge_fits(first: CandidateFit, second: CandidateFit) -> CandidateFit:
@@ -321,62 +279,11 @@ def assemble_ranking(
     return Ranking(
         rows=rows,
         verdict=judgement.verdict,
-        lens=_lens(best.parameters[0]),
+        lens=fitted_lens(best.parameters[0]),
         best_group_probability=float(judgement.group_probability[order[0]]),
         equivalents=tuple(i for i in range(len(fits)) if labels[i] == labels[order[0]]),
         predicted=best.prediction,
         warnings=tuple(warnings),
-    )
-
-
-def view_groups(
-    candidates: Sequence[CandidateBeams], cell: ViewCell, supercell: tuple[int, int]
-) -> list[int]:
-    """Give the same number to all candidates that look alike in this view.
-
-    Two look alike when their waves agree at half and at full thickness, apart from a turn or mirror
-    of the lattice and a shift.
-    """
-    operations = lattice_operations(cell.a_angstrom, cell.b_angstrom, cell.gamma_deg)
-    labels: list[int] = []
-    firsts: list[int] = []
-    powers = [
-        np.sort(np.abs(c.psi[-1][~np.all(c.hk == 0, axis=1)]))[::-1][:64].astype(np.float64)
-        for c in candidates
-    ]
-    for index, candidate in enumerate(candidates):
-        label = -1
-        for first in firsts:
-            size = min(len(powers[first]), len(powers[index]))
-            a, b = powers[first][:size], powers[index][:size]
-            # Sorted moduli do not change with turn or shift: most pairs differ already here.
-            if float(np.linalg.norm(a - b)) > 0.03 * float(np.linalg.norm(a)):
-                continue
-            if _look_alike(candidates[first], candidate, operations, supercell):
-                label = labels[first]
-                break
-        if label < 0:
-            label = len(firsts)
-            firsts.append(index)
-        labels.append(label)
-    return labels
-
-
-def _look_alike(
-    first: CandidateBeams,
-    second: CandidateBeams,
-    operations: list[NDArray[np.int64]],
-    supercell: tuple[int, int],
-) -> bool:
-    orders = on_supercell(first, supercell, operations[0])
-    if orders is None or len(first.psi) != len(second.psi):
-        return False
-    return any(
-        all(
-            best_overlap(orders, first.psi[plane], turned, second.psi[plane]) >= SAME_WAVE
-            for plane in (len(first.psi) // 2, len(first.psi) - 1)
-        )
-        for _, turned in distinct_settings(second, supercell, operations)
     )
 
 
@@ -386,15 +293,11 @@ def predicted_cell_image(ranking: Ranking, average: AveragedCell) -> NDArray[np.
     return cell_image(hk, ranking.predicted, average.image.shape[0])
 
 
-def _lens(parameters: NDArray[np.float64]) -> Lens:
-    return Lens(*(float(v) for v in parameters[DEFOCUS : DEFOCUS + 3]))
-
-
 def _row(
     index: int, fit: CandidateFit, judgement: Judgement, group: int, imaging: Imaging
 ) -> RankingRow:
     parameters = fit.parameters[0]
-    lens = _lens(parameters)
+    lens = fitted_lens(parameters)
     return RankingRow(
         candidate=index,
         thickness_angstrom=float(fit.thickness_angstrom[0]),

@@ -1,16 +1,15 @@
-"""Defocus and astigmatism from the rings that an amorphous film makes in the power spectrum.
+"""Separable least squares of rings on a smooth background.
 
-The spectrum is averaged in narrow sectors of azimuth and radius, with Bragg spots left out. In
-these bins power = background(k) + visibility(k) * CTF^2, with CTF^2 = (1 - cos 2 chi') / 2 and
-chi' = -chi + asin(amplitude contrast). Background and visibility are smooth and enter linearly, so
-that only the lens is searched (variable projection: Golub and Pereyra, SIAM J. Numer. Anal. 10
-(1973) 413).
+In the spectrum's bins power = background(k) + visibility(k) * CTF^2, with
+CTF^2 = (1 - cos 2 chi') / 2 and chi' = -chi + asin(amplitude contrast). Background and visibility
+are smooth and enter linearly, so that only the lens is searched (variable projection: Golub and
+Pereyra, SIAM J. Numer. Anal. 10 (1973) 413).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -19,12 +18,9 @@ import scipy.ndimage
 import scipy.optimize
 from numpy.typing import NDArray
 
-from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.transfer import ANGSTROM_PER_MM, Lens, electron_wavelength_angstrom
+from cryolattice_analyzer.lens.ring_spectrum import RADIAL_BINS, SECTORS, SpectrumBins
+from cryolattice_analyzer.lens.transfer import ANGSTROM_PER_MM, Lens
 
-DEFOCUS_RANGE_ANGSTROM = (300.0, 30000.0)
-SECTORS = 36
-RADIAL_BINS = 256
 BACKGROUND_KNOTS = 8
 # Visibility of the rings: a sum of gaussians in k, of these shares of the spectrum's edge.
 VISIBILITY_WIDTHS = (0.25, 0.5, 1.0)
@@ -32,9 +28,6 @@ VISIBILITY_WIDTHS = (0.25, 0.5, 1.0)
 # pure speckle over the whole search reach 15, seldom 20.
 FOUND_CHI2 = 19.5
 ALTERNATIVES = 8
-# Share of the field below which bare film is too little to be fitted alone.
-SMALLEST_FILM = 0.04
-HINT_WEIGHT = 0.7
 
 
 @dataclass(frozen=True)
@@ -80,226 +73,11 @@ class CtfFit:
         return Lens.from_uv(self.defocus_u_angstrom, self.defocus_v_angstrom, self.angle_deg)
 
 
-@dataclass(frozen=True)
-class _Bins:
-    """Mean power in bins of radius and azimuth."""
-
-    k: NDArray[np.float64]
-    azimuth: NDArray[np.float64]
-    power: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    width: float
-    cell: NDArray[np.int64]
-
-
-def fit_ctf(
-    image: NDArray[np.floating],
-    pixel_size_angstrom: float,
-    *,
-    energy_kev: float,
-    cs_mm: float,
-    amplitude_contrast: float = 0.07,
-    film: NDArray[np.bool_] | None = None,
-    spots_per_angstrom: NDArray[np.float64] | None = None,
-    defocus_range_angstrom: tuple[float, float] = DEFOCUS_RANGE_ANGSTROM,
-) -> CtfFit:
-    """Fit the lens to a micrograph.
-
-    Parameters
-    ----------
-    image : ndarray, shape (ny, nx)
-    pixel_size_angstrom : float
-    energy_kev, cs_mm : float
-    amplitude_contrast : float
-        0 to 1; of the film.
-    film : ndarray of bool, shape (ny, nx), optional
-        Where the film lies bare, beside the crystal; the whole image by default or where too little
-        of it is film.
-    spots_per_angstrom : ndarray, shape (n, 2), optional
-        Reflections (x, y) to leave out, with their Friedel mates; others are clipped as outliers.
-    defocus_range_angstrom : tuple of float
-
-    Returns
-    -------
-    CtfFit
-    """
-    values = image.astype(np.float64)
-    # Several tiles, so that speckle averages out.
-    tile = min(512, max(min(image.shape) // 2, 128), *image.shape)
-    bare = film if film is not None and film.mean() >= SMALLEST_FILM else None
-
-    def fit(part: NDArray[np.bool_] | None) -> CtfFit:
-        power, step = _periodogram(values, pixel_size_angstrom, part, tile)
-        return fit_ctf_spectrum(
-            power,
-            step,
-            energy_kev=energy_kev,
-            cs_mm=cs_mm,
-            amplitude_contrast=amplitude_contrast,
-            spots_per_angstrom=spots_per_angstrom,
-            defocus_range_angstrom=defocus_range_angstrom,
-        )
-
-    result = fit(bare)
-    if result.found or bare is None:
-        return result
-    # Film on the crystal has rings too, but the crystal's own scattering can pass for them: they
-    # count as hints, not as an answer.
-    hints = [LensCandidate(o.lens, o.score * HINT_WEIGHT) for o in fit(None).alternatives]
-    merged = sorted([*result.alternatives, *hints], key=lambda o: -o.score)
-    return replace(result, alternatives=tuple(merged[: 2 * ALTERNATIVES]))
-
-
-def fit_ctf_spectrum(
-    power: NDArray[np.floating],
-    step_per_angstrom: tuple[float, float],
-    *,
-    energy_kev: float,
-    cs_mm: float,
-    amplitude_contrast: float = 0.07,
-    spots_per_angstrom: NDArray[np.float64] | None = None,
-    defocus_range_angstrom: tuple[float, float] = DEFOCUS_RANGE_ANGSTROM,
-    resolution_angstrom: tuple[float, float] | None = None,
-) -> CtfFit:
-    """Fit the lens to a power spectrum.
-
-    Parameters
-    ----------
-    power : ndarray, shape (ny, nx)
-        Zero frequency at ``[ny // 2, nx // 2]``; any smooth monotonic scaling will do.
-    step_per_angstrom : tuple of float
-        Width of a bin along x and y.
-    energy_kev, cs_mm, amplitude_contrast : float
-    spots_per_angstrom : ndarray, shape (n, 2), optional
-    defocus_range_angstrom : tuple of float
-    resolution_angstrom : tuple of float, optional
-        Largest and smallest spacing used; by default from 1/15 to 0.95 of the spectrum's edge.
-
-    Returns
-    -------
-    CtfFit
-    """
-    if not 0 <= amplitude_contrast <= 1:
-        raise InvalidInputError(
-            f"amplitude contrast {amplitude_contrast:g}: it must lie between 0 and 1",
-            field="amplitude_contrast",
-        )
-    low, high = defocus_range_angstrom
-    if not 0 < low < high:
-        raise InvalidInputError(
-            f"defocus from {low:g} to {high:g} angstrom: give two positive, increasing values",
-            field="defocus_range",
-        )
-    wavelength = electron_wavelength_angstrom(energy_kev)
-    edge = min(step_per_angstrom[0] * power.shape[1], step_per_angstrom[1] * power.shape[0]) / 2
-    k_low, k_high = edge / 15, 0.95 * edge
-    if resolution_angstrom is not None:
-        k_low, k_high = 1 / resolution_angstrom[0], min(1 / resolution_angstrom[1], k_high)
-    bins = _polar_bins(power, step_per_angstrom, k_low, k_high, spots_per_angstrom)
-    problem = _RingProblem(bins, wavelength, cs_mm, amplitude_contrast)
-    return problem.solve(low, high)
-
-
-def _periodogram(
-    values: NDArray[np.float64],
-    pixel_size_angstrom: float,
-    film: NDArray[np.bool_] | None,
-    tile: int,
-) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Mean periodogram of overlapping tiles (Welch), weighted by how much of each is film."""
-    ny, nx = values.shape
-    if film is None:
-        film = np.ones(values.shape, np.bool_)
-    edge = scipy.ndimage.gaussian_filter(film.astype(np.float64), 4.0)
-    weights = np.clip(2 * edge - 1, 0, 1)
-    level = np.average(values, weights=weights + 1e-12)
-    # Slow changes of the film's level would leak into the innermost rings.
-    smooth = scipy.ndimage.gaussian_filter((values - level) * weights, tile / 16) / np.maximum(
-        scipy.ndimage.gaussian_filter(weights, tile / 16), 1e-3
-    )
-    flat = (values - level - smooth) * weights
-    window = np.hanning(tile + 1)[:tile]
-    taper = np.outer(window, window)
-    total, used = np.zeros((tile, tile)), 0.0
-    for y in _offsets(ny, tile):
-        for x in _offsets(nx, tile):
-            share = weights[y : y + tile, x : x + tile] * taper
-            if share.sum() < 0.02 * taper.sum():
-                continue
-            part = flat[y : y + tile, x : x + tile] * taper
-            # Tiles add in proportion to the film that they hold.
-            total += np.abs(np.fft.fftshift(np.fft.fft2(part))) ** 2
-            used += float((share**2).sum())
-    step = 1 / (tile * pixel_size_angstrom)
-    return total / max(used, 1e-12), (step, step)
-
-
-def _offsets(size: int, tile: int) -> list[int]:
-    count = max(1, math.ceil((size - tile) / (tile / 2)) + 1)
-    return [round(i * (size - tile) / max(count - 1, 1)) for i in range(count)]
-
-
-def _polar_bins(
-    power: NDArray[np.floating],
-    step: tuple[float, float],
-    k_low: float,
-    k_high: float,
-    spots: NDArray[np.float64] | None,
-) -> _Bins:
-    """Average the half plane in sectors, without spots."""
-    ny, nx = power.shape
-    y, x = np.mgrid[0:ny, 0:nx]
-    kx, ky = (x - nx // 2) * step[0], (y - ny // 2) * step[1]
-    k = np.hypot(kx, ky)
-    keep = (k >= k_low) & (k <= k_high) & ((ky > 0) | ((ky == 0) & (kx > 0)))
-    # The axes of the spectrum hold what the image's borders leave.
-    keep &= (np.abs(x - nx // 2) > 1) & (np.abs(y - ny // 2) > 1)
-    if spots is not None:
-        for gx, gy in np.concatenate([spots, -1 * spots]):
-            near = np.hypot((kx - gx) / step[0], (ky - gy) / step[1]) < 3.5
-            keep &= ~near
-    values, radius = power[keep].astype(np.float64), k[keep]
-    azimuth = np.arctan2(ky[keep], kx[keep]) % np.pi
-    radial = np.minimum(
-        ((radius - k_low) / (k_high - k_low) * RADIAL_BINS).astype(np.int64), RADIAL_BINS - 1
-    )
-    # Whatever stands out of its own ring by far more than speckle does is a spot.
-    for _ in range(3):
-        count = np.maximum(np.bincount(radial, minlength=RADIAL_BINS), 1)
-        mean = np.bincount(radial, values, RADIAL_BINS) / count
-        spread = np.sqrt(np.bincount(radial, (values - mean[radial]) ** 2, RADIAL_BINS) / count)
-        good = values <= (mean + 5 * spread)[radial]
-        values, radius, azimuth, radial = (
-            values[good],
-            radius[good],
-            azimuth[good],
-            radial[good],
-        )
-    sector = np.minimum((azimuth / np.pi * SECTORS).astype(np.int64), SECTORS - 1)
-    cell = sector * RADIAL_BINS + radial
-    size = SECTORS * RADIAL_BINS
-    count = np.bincount(cell, minlength=size)
-    full = count > 0
-    number = count[full]
-    mean_power = np.bincount(cell, values, size)[full] / number
-    centre = np.bincount(cell, radius, size)[full] / number
-    angle = np.bincount(cell, azimuth, size)[full] / number
-    # Speckle is proportional to the power of the ring.
-    ring = np.bincount(radial, values, RADIAL_BINS) / np.maximum(
-        np.bincount(radial, minlength=RADIAL_BINS), 1
-    )
-    level = ring[np.flatnonzero(full) % RADIAL_BINS]
-    # A windowed periodogram's own resolution is about one and a half of its bins.
-    width = math.hypot((k_high - k_low) / RADIAL_BINS, 1.5 * max(step))
-    weight = np.sqrt(number) / np.maximum(level, 1e-300)
-    return _Bins(centre, angle, mean_power, weight, width, np.flatnonzero(full))
-
-
-class _RingProblem:
+class RingProblem:
     """Separable least squares of rings on a smooth background."""
 
     def __init__(
-        self, bins: _Bins, wavelength: float, cs_mm: float, amplitude_contrast: float
+        self, bins: SpectrumBins, wavelength: float, cs_mm: float, amplitude_contrast: float
     ) -> None:
         self.bins = bins
         square = bins.k**2

@@ -17,8 +17,8 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.candidate_fit import CandidateFit
-from cryolattice_analyzer.cell_model import PARAMETERS
+from cryolattice_analyzer.ranking.candidate_fit import CandidateFit
+from cryolattice_analyzer.ranking.cell_model import PARAMETERS
 
 Verdict = Literal["ordered", "disordered", "undetermined"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.beam_images import images_from_beams
-from cryolattice_analyzer.transfer import Lens
+from cryolattice_analyzer.figures.beam_images import images_from_beams
+from cryolattice_analyzer.lens.transfer import Lens
 
 _PIXELS = 96
 _TEXT_SIZE = 9

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.diffraction_spots import Spots
+from cryolattice_analyzer.dose.diffraction_spots import Spots
 
 _OUTLIERS = 0.05
 _FEWEST_SPOTS = 6

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.diffraction_lattice import DiffractionLattice
-from cryolattice_analyzer.diffraction_series import (
+from cryolattice_analyzer.dose.diffraction_lattice import DiffractionLattice
+from cryolattice_analyzer.dose.diffraction_series import (
     DiffractionSeries,
     check_dose_per_frame,
     repair_hot_pixels,
 )
-from cryolattice_analyzer.diffraction_spots import register_sum
-from cryolattice_analyzer.dose_fit import FadingData, FadingFit, FadingModel, fading_curve
-from cryolattice_analyzer.fading_groups import fit_groups
-from cryolattice_analyzer.reflections import group_by_spacing, symmetrised_metric
-from cryolattice_analyzer.spot_intensity import IntensityKind, SpotSeries
-from cryolattice_analyzer.spot_tracking import index_series, measure_series
+from cryolattice_analyzer.dose.diffraction_spots import register_sum
+from cryolattice_analyzer.dose.dose_fit import FadingData, FadingFit, FadingModel, fading_curve
+from cryolattice_analyzer.dose.fading_groups import fit_groups
+from cryolattice_analyzer.dose.reflections import group_by_spacing, symmetrised_metric
+from cryolattice_analyzer.dose.spot_intensity import IntensityKind, SpotSeries
+from cryolattice_analyzer.dose.spot_tracking import index_series, measure_series
 
 
 @dataclass(frozen=True)

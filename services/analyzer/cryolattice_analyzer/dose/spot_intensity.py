@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryolattice_analyzer.spot_widths import WidthModel
+from cryolattice_analyzer.dose.spot_widths import WidthModel
 
 IntensityKind = Literal["integrated", "amplitude"]
 # The weighting profile is a little wider than the spot: 2 % more noise, a fifth less sensitive

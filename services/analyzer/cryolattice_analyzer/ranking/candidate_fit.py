@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.candidate_beams import (
+from cryolattice_analyzer.ranking.candidate_beams import (
     CandidateBeams,
     distinct_settings,
     interpolate_thickness,
     lattice_operations,
 )
-from cryolattice_analyzer.cell_fit import CellFits, Prior, fit_cells
-from cryolattice_analyzer.cell_model import CellModel, cell_model, predict
-from cryolattice_analyzer.imaging_conditions import (
+from cryolattice_analyzer.ranking.cell_fit import CellFits, Prior, fit_cells
+from cryolattice_analyzer.ranking.cell_model import CellModel, cell_model, predict
+from cryolattice_analyzer.ranking.imaging_conditions import (
     Imaging,
     ViewCell,
     prior_mean,
     prior_width,
 )
-from cryolattice_analyzer.lens_search import LensStart, screen
-from cryolattice_analyzer.observation import Observation
+from cryolattice_analyzer.ranking.lens_search import LensStart, screen
+from cryolattice_analyzer.ranking.observation import Observation
 
 __all__ = [
     "CandidateFit",

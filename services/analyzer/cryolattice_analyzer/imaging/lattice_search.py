@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import gamma
 
-from cryolattice_analyzer.power_spectrum import PowerSpectrum
+from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum
 
 # Evidence of one reflection counts up to this -ln p (p = 6e-6).
 EVIDENCE_CLIP = 12.0

@@ -13,9 +13,9 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.bragg_blocks import bragg_blocks
-from cryolattice_analyzer.lattice import Lattice2D
-from cryolattice_analyzer.lattice_search import half_plane_indices
+from cryolattice_analyzer.imaging.bragg_blocks import bragg_blocks
+from cryolattice_analyzer.imaging.lattice import Lattice2D
+from cryolattice_analyzer.imaging.lattice_search import half_plane_indices
 
 # Width at half maximum of the smoothing, in cells, and the limits to which noise may change it.
 SMOOTHING_CELLS = 10.0

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.lens_search import LensStart
-from cryolattice_analyzer.transfer import electron_wavelength_angstrom
+from cryolattice_analyzer.lens.transfer import electron_wavelength_angstrom
+from cryolattice_analyzer.ranking.lens_search import LensStart
 
 # 1 / Dc = 0.029 + 0.128 g^2 (A^2/e) at 98 K: half the exposure's loss is common to all reflections.
 ALPHA_PER_DOSE = 0.029 / 2

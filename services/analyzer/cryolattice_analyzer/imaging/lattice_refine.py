@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.bragg_blocks import bragg_blocks, refine_reciprocal
-from cryolattice_analyzer.lattice_search import (
+from cryolattice_analyzer.imaging.bragg_blocks import bragg_blocks, refine_reciprocal
+from cryolattice_analyzer.imaging.lattice_search import (
     STRAIN_TOLERANCE,
     half_plane_indices,
     subpixel_peak,
     usable_bins,
 )
-from cryolattice_analyzer.power_spectrum import PowerSpectrum, hann_window
+from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum, hann_window
 
 # Reflections with -ln p above this fix the basis before the likelihood does.
 ANCHOR_EVIDENCE = 5.0

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.transfer import Lens, aberration_phase, electron_wavelength_angstrom
+from cryolattice_analyzer.lens.transfer import Lens, aberration_phase, electron_wavelength_angstrom
 
 
 def images_from_beams(

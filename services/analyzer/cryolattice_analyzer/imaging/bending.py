@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.bragg_blocks import bragg_blocks
-from cryolattice_analyzer.lattice import Lattice2D
-from cryolattice_analyzer.lattice_search import half_plane_indices
+from cryolattice_analyzer.imaging.bragg_blocks import bragg_blocks
+from cryolattice_analyzer.imaging.lattice import Lattice2D
+from cryolattice_analyzer.imaging.lattice_search import half_plane_indices
 
 G_MAX_PER_ANGSTROM = 0.7
 

@@ -18,12 +18,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Polygon, Rectangle
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.average import AveragedCell
-from cryolattice_analyzer.crystal_area import CrystalArea
-from cryolattice_analyzer.lattice import Lattice2D
-from cryolattice_analyzer.lattice_search import half_plane_indices
-from cryolattice_analyzer.power_spectrum import PowerSpectrum
-from cryolattice_analyzer.superlattice import Superlattice
+from cryolattice_analyzer.imaging.average import AveragedCell
+from cryolattice_analyzer.imaging.crystal_area import CrystalArea
+from cryolattice_analyzer.imaging.lattice import Lattice2D
+from cryolattice_analyzer.imaging.lattice_search import half_plane_indices
+from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum
+from cryolattice_analyzer.imaging.superlattice import Superlattice
 
 PARENT_COLOUR = "#E69F00"
 SUPERLATTICE_COLOUR = "#56B4E9"

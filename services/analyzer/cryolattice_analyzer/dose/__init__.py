@@ -1,0 +1,1 @@
+"""Critical doses of a diffraction series."""

@@ -1,0 +1,1 @@
+"""The lens: aberrations, and the fit of a film's rings."""

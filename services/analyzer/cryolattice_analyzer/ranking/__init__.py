@@ -1,0 +1,1 @@
+"""Candidates against the averaged cell: fits, evidence, verdict."""
