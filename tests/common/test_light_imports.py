@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"ray", "abtem", "matplotlib", "cupy", "dask"}
+HEAVY = {"ray", "abtem", "matplotlib", "cupy", "dask", "xarray", "pandas"}
 
 
 def _loaded(code: str, home: Path) -> set[str]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray as xr
 import zarr
 from numpy.typing import DTypeLike, NDArray
 from zarr.abc.store import Store
@@ -19,6 +18,9 @@ from zarr.core.array_spec import ArrayConfigParams
 from zarr.errors import ChunkNotFoundError, ContainsArrayError, ContainsGroupError
 
 from cryolattice.errors import CorruptDataError, MissingChunkError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _CHECKED: ArrayConfigParams = {"write_empty_chunks": True, "read_missing_chunks": False}
 
@@ -149,5 +151,7 @@ def read_part(store: Store, name: str, start: int | None, stop: int | None) -> N
 
 def read_xarray(store: Store) -> xr.Dataset:
     """Return every array with its coordinates; the values are read when they are used."""
+    import xarray as xr  # noqa: PLC0415 - brings pandas: a second that most processes can save
+
     opened: xr.Dataset = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None)
     return opened

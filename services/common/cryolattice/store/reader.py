@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 from numpy.typing import NDArray
 
 from cryolattice.errors import (
@@ -19,6 +18,9 @@ from cryolattice.store.arrays import read_array, read_xarray
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest
 from cryolattice.store.objects import ObjectRoot, sha256
 from cryolattice.store.zarr_stores import ManifestStore
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def dataset_prefix(kind: str, identifier: str) -> str:
