@@ -12,12 +12,12 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from cryolattice.errors import (
     ConflictError,
-    InvalidInputError,
     JobNotActiveError,
     JobNotFoundError,
     RequestIdReusedError,
 )
 from cryolattice.ledger.database import open_database
+from cryolattice.ledger.paging import page
 from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
 from cryolattice.names import parse_resource, resource_name
 from cryolattice_api.common.v1 import job_pb2
@@ -25,7 +25,6 @@ from cryolattice_api.common.v1 import job_pb2
 TERMINAL = frozenset(
     {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
 )
-_LONGEST_TOKEN = 18  # digits that surely fit into 64 bits
 _RESUMABLE = frozenset({job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
 
 
@@ -148,7 +147,7 @@ class Ledger:
         """Return a page of a project's jobs, newest first, and the token of the next page."""
         with self._reading.connect() as connection:
             query = sa.select(JOBS).where(JOBS.c.project == project)
-            rows, token = _page(connection, query, JOBS.c.sequence, page_size, page_token)
+            rows, token = page(connection, query, JOBS.c.sequence, page_size, page_token)
             return [_record(row) for row in rows], token
 
     def update(
@@ -324,7 +323,7 @@ class Ledger:
             query = sa.select(DATASETS).where(DATASETS.c.project == project)
             if kind:
                 query = query.where(DATASETS.c.kind == kind)
-            rows, token = _page(connection, query, DATASETS.c.sequence, page_size, page_token)
+            rows, token = page(connection, query, DATASETS.c.sequence, page_size, page_token)
             return [(row["kind"], row["id"]) for row in rows], token
 
 
@@ -385,27 +384,3 @@ def _add_event(connection: Connection, sequence: int | None, job: job_pb2.Job) -
             job_sequence=sequence, job=job.SerializeToString(deterministic=True)
         )
     )
-
-
-def _page(
-    connection: Connection,
-    query: sa.Select[tuple[object, ...]],
-    sequence: sa.Column[int],
-    page_size: int,
-    page_token: str,
-) -> tuple[list[RowMapping], str]:
-    if page_size < 0:
-        raise InvalidInputError(
-            f"page_size is {page_size}: it must not be negative", field="page_size"
-        )
-    size = min(page_size or 100, 1000)
-    if page_token:
-        if not page_token.isdecimal() or len(page_token) > _LONGEST_TOKEN:
-            raise InvalidInputError(
-                f"page_token {page_token!r} was not given out by this call", field="page_token"
-            )
-        query = query.where(sequence < int(page_token))
-    rows = list(connection.execute(query.order_by(sequence.desc()).limit(size + 1)).mappings())
-    more = len(rows) > size
-    rows = rows[:size]
-    return rows, str(rows[-1]["sequence"]) if more else ""
