@@ -168,3 +168,28 @@ def test_an_interrupt_ends_with_130(settings: Settings) -> None:
     assert watching.returncode == 130, errors
     assert out == ""
     assert "Traceback" not in errors
+
+
+def test_markup_in_a_file_name_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "[/x].cif"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "cryolattice.cli.main",
+            "enumerate",
+            path,
+            "--supercell",
+            "1",
+            "1",
+            "1",
+        ],
+        env={**os.environ, "CRYOLATTICE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "[/x].cif" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,8 +1,9 @@
 """The rank job: every model against the averaged cell, one candidate a tile, in four rounds.
 
-1. The lens is searched near what the film's rings say.
-2. Where that leaves every candidate unexplained, it is searched over its whole range,
-3. and once more for all candidates near the lens of the best.
+1. The lens is searched near what the film's rings say or hint at.
+2. Where that leaves every candidate unexplained, it is searched over its whole range; for those
+   near the best also where the rings are only hints.
+3. After a search over the whole range, all candidates are tried near the lens of the best.
 4. Candidates that are near the best are fitted with the other Debye-Waller factors.
 """
 
@@ -35,9 +36,11 @@ from cryolattice_analyzer.ranking.candidate_fit import (
 )
 from cryolattice_analyzer.ranking.lens_search import LensStart
 from cryolattice_analyzer.ranking.lens_starts import (
+    GLOBAL_TRIGGER,
+    HINT_TRIGGER,
+    hinted_starts,
     needs_global_search,
     refined_starts,
-    ring_starts,
     wide_starts,
 )
 from cryolattice_analyzer.ranking.ranking import merge_fits, observe
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from cryolattice.store.writer import DatasetWriter
 
 _RINGS, _ANYWHERE, _REFINED, _LEVELS = range(4)
-# Other Debye-Waller factors are tried for candidates up to this many times the best one's chi2.
+# Candidates up to this many times the best one's chi2 are looked at more closely.
 _NEAR_SHARE = 5.0
 _NEAR_CHI2 = 100.0
 _TILES_PER_ROUND = 200
@@ -158,21 +161,22 @@ class RankTiles:
 
     def _starts(self, block: int, index: int, earlier: ReadPart) -> list[LensStart]:
         """Lenses to start from; none where this round has nothing to add."""
-        rings = ring_starts(self.ctf)
+        hints = hinted_starts(self.ctf)
         if block == _RINGS:
-            return rings
-        first = self.block(_RINGS, earlier)
-        unexplained = not rings or needs_global_search([fit for fit in first if fit])
+            return hints
+        first = [fit for fit in self.block(_RINGS, earlier) if fit]
+        sure = self.ctf is not None and self.ctf.found
+        trigger = GLOBAL_TRIGGER if sure else HINT_TRIGGER
+        unexplained = needs_global_search(first, chi2_per_dof=trigger)
         if block == _ANYWHERE:
-            return wide_starts(self.ctf) if unexplained else []
+            # faint rings may name a lens that only happens to do: the best are tried with others
+            wanted = unexplained or (not sure and _is_near(first, index))
+            return wide_starts(self.ctf) if wanted else []
         if block == _REFINED:
             found = [fit for fit in self.block(_ANYWHERE, earlier) if fit]
             return refined_starts(found) if unexplained else []
         fits = self.base_fits(earlier)
-        best = min(float(fit.chi2.min()) for fit in fits)
-        if float(fits[index].chi2.min()) > _NEAR_SHARE * best + _NEAR_CHI2:
-            return []
-        return refined_starts(fits) if unexplained else rings
+        return refined_starts([fits[index]]) if _is_near(fits, index) else []
 
     def block(self, block: int, read: ReadPart) -> list[CandidateFit | None]:
         """Return the fits of one block of rows."""
@@ -197,6 +201,12 @@ class RankTiles:
     def finish(self, output: DatasetWriter) -> None:
         """Judge all candidates and write the answer."""
         write_ranking(self, output)
+
+
+def _is_near(fits: list[CandidateFit], index: int) -> bool:
+    """Whether a candidate is so near the best one that its last refinements matter."""
+    best = min(float(fit.chi2.min()) for fit in fits)
+    return float(fits[index].chi2.min()) <= _NEAR_SHARE * best + _NEAR_CHI2
 
 
 def _view_of(

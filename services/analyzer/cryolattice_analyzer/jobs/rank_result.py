@@ -96,7 +96,7 @@ def write_ranking(tiles: RankTiles, output: DatasetWriter) -> None:
         tiles.cell,
         tiles.observation.supercell,
     )
-    searched = any(fit is not None for fit in tiles.block(1, output.read_part))
+    searched = all(fit is not None for fit in tiles.block(1, output.read_part))
     ranking = assemble_ranking(
         tiles.observation,
         fits,

@@ -26,21 +26,24 @@ SCORE_TEMPER = 3.0
 LEAST_LOG_WEIGHT = -25.0
 # When rings start the search but explain nothing, the whole range is searched.
 GLOBAL_TRIGGER = 0.6 * WORST_CHI2_PER_DOF
+# Rings too faint to be sure of must lead to an explanation that leaves nothing to wish for.
+HINT_TRIGGER = 1.8
 
 
 def ring_starts(ctf: CtfFit | None) -> list[LensStart]:
     """Where the film's rings let the search for the lens begin; empty where none were found."""
-    return _hinted(ctf) if ctf is not None and ctf.found else []
+    return hinted_starts(ctf) if ctf is not None and ctf.found else []
 
 
 def wide_starts(ctf: CtfFit | None) -> list[LensStart]:
     """Return starts over the whole range, preferring what rings too faint to be sure of hint at."""
     top = ctf.alternatives[0].score if ctf is not None and ctf.alternatives else 0.0
     weight = max(-top / SCORE_TEMPER, LEAST_LOG_WEIGHT)
-    return [*starts_anywhere(log_weight=weight), *_hinted(ctf)]
+    return [*starts_anywhere(log_weight=weight), *hinted_starts(ctf)]
 
 
-def _hinted(ctf: CtfFit | None) -> list[LensStart]:
+def hinted_starts(ctf: CtfFit | None) -> list[LensStart]:
+    """Return starts at every optimum of the ring fit, sure of it or not; empty without any."""
     starts: list[LensStart] = []
     if ctf is None or not ctf.alternatives:
         return starts
@@ -51,11 +54,11 @@ def _hinted(ctf: CtfFit | None) -> list[LensStart]:
     return starts
 
 
-def needs_global_search(fits: Sequence[CandidateFit]) -> bool:
+def needs_global_search(
+    fits: Sequence[CandidateFit], *, chi2_per_dof: float = GLOBAL_TRIGGER
+) -> bool:
     """Whether the starts so far left every candidate without a good explanation."""
-    return all(
-        float(f.chi2.min()) > GLOBAL_TRIGGER * max(f.terms - len(PARAMETERS), 1) for f in fits
-    )
+    return all(float(f.chi2.min()) > chi2_per_dof * max(f.terms - len(PARAMETERS), 1) for f in fits)
 
 
 def refined_starts(fits: Sequence[CandidateFit]) -> list[LensStart]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
@@ -67,7 +68,7 @@ def identify(
         return
     _show_identified(result)
     if out is not None:
-        console.print(f"report in {out / 'report.html'}", soft_wrap=True)
+        console.print(f"report in {escape(str(out / 'report.html'))}", soft_wrap=True)
 
 
 def _sites(sites: list[list[float]]) -> str:
@@ -120,7 +121,7 @@ def _show_identified(result: dict[str, Any]) -> None:
         console.print(table)
         console.print(f"{result['candidates_searched']} candidates searched")
     for warning in result["warnings"]:
-        console.print(f"[yellow]note:[/] {warning}", highlight=False)
+        console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
 
 
 def dose(
@@ -173,9 +174,9 @@ def dose(
             )
         console.print(table)
     for warning in result["warnings"]:
-        console.print(f"[yellow]note:[/] {warning}", highlight=False)
+        console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
     if out is not None:
-        console.print(f"report in {out / 'report.html'}", soft_wrap=True)
+        console.print(f"report in {escape(str(out / 'report.html'))}", soft_wrap=True)
 
 
 def _show_doses(name: str, rows: list[dict[str, Any]]) -> None:

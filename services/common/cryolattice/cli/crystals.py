@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
@@ -51,7 +52,7 @@ def enumerate_orderings(
     console.print(table)
     console.print(f"{result['total']:,} orderings in {result['classes']:,} classes")
     if out is not None:
-        console.print(f"CIFs in {out}")
+        console.print(f"CIFs in {escape(str(out))}")
 
 
 def simulate(
@@ -96,4 +97,4 @@ def simulate(
         return
     console.print(f"beams in {dataset['name']}, {int(dataset['size_bytes']):,} bytes")
     if out is not None:
-        console.print(f"images in {out}", soft_wrap=True)
+        console.print(f"images in {escape(str(out))}", soft_wrap=True)

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cryolattice.cli.session import AsJson, Server, console, message_dict, print_json, session
 from cryolattice.errors import CorruptDataError, InvalidInputError
+from cryolattice.local_files import inside
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -111,7 +113,7 @@ def export(
         contents = {key: reader.read(key) for key in reader.keys}
         contents["manifest.json"] = reader.manifest_bytes
     for key, data in contents.items():
-        path = out / key
+        path = inside(out, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    console.print(f"{len(contents)} objects in {out}")
+    console.print(f"{len(contents)} objects in {escape(str(out))}")

@@ -9,6 +9,7 @@ import sys
 from typing import cast
 
 import typer
+from rich.markup import escape
 
 from cryolattice.cli import datasets, jobs
 from cryolattice.cli.analysis import dose, identify
@@ -37,37 +38,39 @@ app.add_typer(jobs.app, name="jobs", help="List, show, watch, cancel and resume 
 app.add_typer(datasets.app, name="datasets", help="List, show, export and verify datasets.")
 
 
-def _as_json() -> bool:
-    return "--json" in sys.argv[1:]
-
-
-def _report(reason: str, field: str, message: str) -> None:
-    if _as_json():
+def _report(reason: str, field: str, message: str, *, as_json: bool) -> None:
+    if as_json:
         print_json({"error": {"reason": reason, "field": field, "message": message}})
     else:
-        errors.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(arguments, standalone_mode=False)
     except CryolatticeError as error:
-        _report(error.reason, error.field, error.message)
+        _report(error.reason, error.field, error.message, as_json=as_json)
         if isinstance(error, JobCancelledError):
             return 130
         return 2 if is_users_mistake(error) else 1
     except _CLICK_ERROR as error:
         context = getattr(error, "ctx", None)
-        if isinstance(error, _USAGE_ERROR) and context is not None and not _as_json():
+        if isinstance(error, _USAGE_ERROR) and context is not None and not as_json:
             errors.print(context.get_usage(), highlight=False)
         parameter = getattr(error, "param", None)
         message: str = error.format_message()  # type: ignore[attr-defined]
-        _report("USAGE", (parameter.name if parameter else "") or "", message)
+        _report("USAGE", (parameter.name if parameter else "") or "", message, as_json=as_json)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         errors.print("interrupted")
         return 130
+    except Exception as error:
+        if not as_json:
+            raise
+        _report("INTERNAL", "", f"{type(error).__name__}: {error}", as_json=True)
+        return 1
     return code if isinstance(code, int) else 0
 
 

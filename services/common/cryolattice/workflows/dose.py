@@ -8,6 +8,7 @@ from typing import Any
 
 from cryolattice.client.lab import Lab
 from cryolattice.errors import InvalidInputError, MissingCalibrationError
+from cryolattice.local_files import require_folder
 from cryolattice.workflows.steps import Follow, save_report, unseen
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
@@ -63,6 +64,7 @@ def measure_dose(
     CryolatticeError
         What is wrong with the files or the options.
     """
+    require_folder(out)
     if lattice_angstrom is not None and not (
         math.isfinite(lattice_angstrom) and lattice_angstrom > 0
     ):

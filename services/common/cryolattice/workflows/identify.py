@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from cryolattice.client.lab import Lab
 from cryolattice.errors import InvalidInputError
+from cryolattice.local_files import require_folder
 from cryolattice.workflows.steps import (
     AUTO_CLUSTERS,
     Follow,
@@ -121,6 +122,7 @@ def identify(
         What is wrong with the files or the options.
     """
     options = options or IdentifyOptions()
+    require_folder(out)
     crystal = read_crystal(parent)
     cells = supercell_message(supercell)
     count = lab.call(

@@ -9,6 +9,7 @@ from typing import Any
 
 from cryolattice.client.lab import Lab
 from cryolattice.errors import InvalidInputError
+from cryolattice.local_files import require_folder
 from cryolattice.workflows.steps import read_crystal, supercell_message
 from cryolattice_api.modeler.v1 import modeler_pb2
 
@@ -45,6 +46,7 @@ def enumerate_orderings(
     CryolatticeError
         What is wrong with the crystal or the supercell.
     """
+    require_folder(out)
     if out is not None and out.exists() and any(out.iterdir()):
         raise InvalidInputError(f"--out {out} is not empty: name a new folder", field="out")
     crystal = read_crystal(parent)

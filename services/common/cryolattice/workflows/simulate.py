@@ -11,6 +11,7 @@ from google.protobuf import json_format
 
 from cryolattice.client.lab import Lab
 from cryolattice.errors import InvalidInputError
+from cryolattice.local_files import require_folder
 from cryolattice.workflows.steps import (
     AUTO_CLUSTERS,
     Follow,
@@ -84,6 +85,7 @@ def simulate(
     CryolatticeError
         What is wrong with the file or the options.
     """
+    require_folder(out)
     for name in ("cs_mm", "defocus_angstrom"):
         if not math.isfinite(getattr(options, name)):
             raise InvalidInputError(f"{name} must be a finite number", field=name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
+from cryolattice.local_files import inside
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
@@ -91,7 +92,7 @@ def save_report(lab: Lab, spec: analyzer_pb2.ReportSpec, out: Path, follow: Foll
     files = {name: reader.file(name) for name in reader.file_names}
     out.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        (out / name).write_bytes(data)
+        inside(out, name).write_bytes(data)
 
 
 def thickness_series(
