@@ -171,19 +171,9 @@ def test_an_interrupt_ends_with_130(settings: Settings) -> None:
 
 
 def test_markup_in_a_file_name_is_shown_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "[/x].cif"
+    arguments = ["enumerate", str(tmp_path / "[/x].cif"), "--supercell", "1", "1", "1"]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "cryolattice.cli.main",
-            "enumerate",
-            path,
-            "--supercell",
-            "1",
-            "1",
-            "1",
-        ],
+        [sys.executable, "-m", "cryolattice.cli.main", *arguments],
         env={**os.environ, "CRYOLATTICE_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,

@@ -53,7 +53,9 @@ _RINGS, _ANYWHERE, _REFINED, _LEVELS = range(4)
 # Candidates up to this many times the best one's chi2 are looked at more closely.
 _NEAR_SHARE = 5.0
 _NEAR_CHI2 = 100.0
-_TILES_PER_ROUND = 200
+# A fit takes a third of a second: tiles hold about a second of work, and a round eight or more.
+_CANDIDATES_PER_TILE = 3
+_TILES_AT_LEAST = 8
 _SAME_CELL = 0.005
 
 
@@ -88,6 +90,16 @@ class RankTiles:
                 field="beams",
             )
         self.base_level = 0
+        self._blocks: dict[int, list[CandidateFit | None]] = {}
+
+    @property
+    def _tile_length(self) -> int:
+        return min(_CANDIDATES_PER_TILE, math.ceil(len(self.records) / _TILES_AT_LEAST))
+
+    @property
+    def _stride(self) -> int:
+        """Rows of a block: the candidates, filled up to whole tiles."""
+        return math.ceil(len(self.records) / self._tile_length) * self._tile_length
 
     @property
     def other_levels(self) -> list[int]:
@@ -97,24 +109,19 @@ class RankTiles:
     @property
     def rounds(self) -> list[list[tuple[int, int]]]:
         """Tiles of the four rounds."""
-        count = len(self.records)
-        length = math.ceil(count / _TILES_PER_ROUND)
+        stride, length = self._stride, self._tile_length
         blocks = 3 + len(self.other_levels)
         tiles = [
-            [
-                (start, min(start + length, first + count))
-                for start in range(first, first + count, length)
-            ]
-            for first in range(0, blocks * count, count)
+            [(start, start + length) for start in range(first, first + stride, length)]
+            for first in range(0, blocks * stride, stride)
         ]
         return [*tiles[:3], [tile for block in tiles[3:] for tile in block]]
 
     @property
     def arrays(self) -> list[ArraySpec]:
         """One row for each candidate and round."""
-        count = len(self.records)
-        rows = (3 + len(self.other_levels)) * count
-        length = math.ceil(count / _TILES_PER_ROUND)
+        rows = (3 + len(self.other_levels)) * self._stride
+        length = self._tile_length
         sizes = {"mode": MODES, "parameter": 8, "coefficient": len(self.observation.hk)}
         return [
             ArraySpec(
@@ -144,14 +151,14 @@ class RankTiles:
     def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
         """Fit the candidates of the rows from start to stop."""
         rows = [
-            fit_to_rows(
-                self._fit(*divmod(row, len(self.records)), earlier), len(self.observation.hk)
-            )
+            fit_to_rows(self._fit(*divmod(row, self._stride), earlier), len(self.observation.hk))
             for row in range(start, stop)
         ]
         return {name: np.stack([row[name] for row in rows]) for name, *_ in FIT_ARRAYS}
 
     def _fit(self, block: int, index: int, earlier: ReadPart) -> CandidateFit | None:
+        if index >= len(self.records):
+            return None
         starts = self._starts(block, index, earlier)
         if not starts:
             return None
@@ -179,12 +186,15 @@ class RankTiles:
         return refined_starts([fits[index]]) if _is_near(fits, index) else []
 
     def block(self, block: int, read: ReadPart) -> list[CandidateFit | None]:
-        """Return the fits of one block of rows."""
-        count = len(self.records)
-        parts = {name: read(name, block * count, (block + 1) * count) for name, *_ in FIT_ARRAYS}
-        return [
+        """Return the fits of one block of rows, of a round that has ended."""
+        if block in self._blocks:
+            return self._blocks[block]
+        count, first = len(self.records), block * self._stride
+        parts = {name: read(name, first, first + count) for name, *_ in FIT_ARRAYS}
+        self._blocks[block] = [
             rows_to_fit({name: values[i] for name, values in parts.items()}) for i in range(count)
         ]
+        return self._blocks[block]
 
     def base_fits(self, read: ReadPart) -> list[CandidateFit]:
         """Return each candidate's best fits at the base level, over the first three rounds."""
