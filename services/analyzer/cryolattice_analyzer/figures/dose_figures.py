@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -153,10 +154,10 @@ def _figure(width: float, height: float) -> Figure:
 def _fading_panel(axis: Axes, result: DoseResult, most_rows: int) -> None:
     pairs = list(zip(result.rows, result.curves, strict=True))[:most_rows]
     longest = max(curve.fine_dose_e_per_angstrom2[-1] for _, curve in pairs)
-    axis.axhline(1 / np.e, color="0.35", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
+    axis.axhline(1 / math.e, color="0.35", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
     axis.annotate(
         "1/e",
-        xy=(1.0, 1 / np.e),
+        xy=(1.0, 1 / math.e),
         xycoords=("axes fraction", "data"),
         xytext=(-3, 3),
         textcoords="offset points",
@@ -194,7 +195,7 @@ def _draw_row(axis: Axes, row: DoseRow, curve: FadingCurve, index: int) -> None:
         label=f"{row.d_angstrom:.2f} Å, {dose:.{digits}f} ± {half:.{digits}f} e/Å²",
     )
     if curve.plateau == 0.0 and dose < curve.fine_dose_e_per_angstrom2[-1]:
-        axis.plot([dose, dose], [-0.05, 1 / np.e], color=colour, linewidth=0.9, linestyle=":")
+        axis.plot([dose, dose], [-0.05, 1 / math.e], color=colour, linewidth=0.9, linestyle=":")
 
 
 def _plain(axis: Axes) -> None:
