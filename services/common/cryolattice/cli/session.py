@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +49,7 @@ class _Rate(ProgressColumn):
 
 
 class Follower:
-    """Shows jobs as progress bars while they run.
+    """Shows jobs on standard error: progress bars on a terminal, else a line a step.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ class Follower:
     """
 
     def __init__(self, *, quiet: bool) -> None:
+        self._lines = not quiet and not errors.is_terminal
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -67,14 +69,21 @@ class Follower:
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[message]}"),
             console=errors,
-            disable=quiet,
+            disable=quiet or not errors.is_terminal,
         )
 
     def __call__(self, label: str) -> Callable[[Job], None]:
         """Return the callback that keeps the bar of one job."""
         row = self.progress.add_task(label, total=None, message="")
+        begun = time.monotonic()
+        said = ""
 
         def show(job: Job) -> None:
+            nonlocal said
+            if self._lines and job.state_message != said:
+                said = job.state_message
+                seconds = time.monotonic() - begun
+                print(f"{label}: {said} ({seconds:.0f} s)", file=sys.stderr, flush=True)
             ended = bool(job.HasField("end_time"))
             total = job.progress.tile_count or (1 if ended else None)
             done = total if ended and total else job.progress.succeeded
@@ -89,7 +98,7 @@ def session(server: str | None, *, quiet: bool = False) -> Iterator[tuple[Lab, F
     from cryolattice.client.lab import connect  # noqa: PLC0415
 
     with connect(server) as lab:
-        follower = Follower(quiet=quiet or not errors.is_terminal)
+        follower = Follower(quiet=quiet)
         try:
             with follower.progress:
                 yield lab, follower
