@@ -13,10 +13,10 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from cryolattice.errors import LimitExceededError
+from cryolattice_modeler.arrangement_ranks import ArrangementRanks
 from cryolattice_modeler.counting import count_classes, count_orderings, total_orderings
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.permutations import permutation_group
-from cryolattice_modeler.ranking import ArrangementRanks
 from cryolattice_modeler.supercell import (
     VACANCY,
     DisorderedSupercell,
