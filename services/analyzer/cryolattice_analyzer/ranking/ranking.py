@@ -265,7 +265,9 @@ def assemble_ranking(
     best = fits[order[0]]
     warnings = [judgement.reason] if judgement.reason else []
     if ctf is None or not ctf.found:
-        warnings.append("no rings of a film were found: the defocus rests on the crystal alone")
+        warnings.append(
+            "the film's rings are too faint to fix the defocus: it rests on the crystal"
+        )
     elif searched_globally:
         warnings.append(
             "the film's rings led to no explanation of the crystal; the lens was searched afresh"
