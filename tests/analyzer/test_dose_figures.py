@@ -14,8 +14,8 @@ from cryolattice_analyzer.figures.dose_figures import (
     critical_dose_figure,
     fading_figure,
     pattern_figure,
-    save_png,
 )
+from cryolattice_analyzer.figures.micrograph_figures import to_png
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "na2nh2bh4" / "saed_298K.mrc"
 
@@ -54,7 +54,7 @@ def test_pattern_figure_circles_every_reflection(result: DoseResult) -> None:
 
 
 def test_png_is_written(result: DoseResult, tmp_path: Path) -> None:
-    save_png(pattern_figure(result), tmp_path / "pattern.png", 100)
+    (tmp_path / "pattern.png").write_bytes(to_png(pattern_figure(result), dots_per_inch=100))
     image = io.imread(tmp_path / "pattern.png")
     assert image.shape[:2] == (480, 580)
     assert image[..., :3].std() > 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -138,11 +137,6 @@ def pattern_figure(result: DoseResult) -> Figure:
     axis.legend(loc="upper right", fontsize=7.5, framealpha=0.9, edgecolor="none", markerscale=0.8)
     axis.tick_params(direction="out", labelsize=8)
     return figure
-
-
-def save_png(figure: Figure, path: str | Path, dots_per_inch: int = 160) -> None:
-    """Write a figure as PNG without touching matplotlib's global state."""
-    FigureCanvasAgg(figure).print_figure(str(path), dpi=dots_per_inch, format="png")
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -22,7 +22,6 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 if TYPE_CHECKING:
     import grpc
 
-    from cryolattice.jobs.context import JobContext
     from cryolattice.server.backend import Backend
     from cryolattice.store.writer import DatasetWriter
 
@@ -162,7 +161,3 @@ def find_kind(name: str, services: Iterable[Service]) -> tuple[Service, JobKind]
             if kind.name == name:
                 return service, kind
     raise PreconditionError(f"no service here runs {name} jobs: ask the service that does")
-
-
-# what a job without tiles is called with
-RunFunction = Callable[["JobContext", Any], None]
