@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import io
+from PIL import Image
 
 from cryolattice_analyzer.dose.critical_dose import DoseResult, analyse_dose_series
 from cryolattice_analyzer.dose.diffraction_series import read_diffraction_series
@@ -55,6 +55,6 @@ def test_pattern_figure_circles_every_reflection(result: DoseResult) -> None:
 
 def test_png_is_written(result: DoseResult, tmp_path: Path) -> None:
     (tmp_path / "pattern.png").write_bytes(to_png(pattern_figure(result), dots_per_inch=100))
-    image = io.imread(tmp_path / "pattern.png")
+    image = np.asarray(Image.open(tmp_path / "pattern.png"))
     assert image.shape[:2] == (480, 580)
     assert image[..., :3].std() > 10

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.io
+from PIL import Image
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.imaging.lattice import Lattice2D, ParentCell, find_lattice
@@ -118,7 +118,7 @@ def test_real_graphene() -> None:
     file /= "jacobjma_graphene.tif"
     if not file.exists():
         pytest.skip("the third-party micrograph is not there")
-    image = skimage.io.imread(file).astype(float)
+    image = np.asarray(Image.open(file)).astype(float)
     for parent in (None, ParentCell(2.46, 2.46, 120)):
         lattice = found(image, 0.11955, parent)
         spacings = 1 / np.linalg.norm(lattice.reciprocal, axis=1)
