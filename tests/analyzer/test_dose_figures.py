@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.patches import Circle
 from PIL import Image
 
 from cryolattice_analyzer.dose.critical_dose import DoseResult, analyse_dose_series
@@ -15,7 +16,7 @@ from cryolattice_analyzer.figures.dose_figures import (
     fading_figure,
     pattern_figure,
 )
-from cryolattice_analyzer.figures.micrograph_figures import to_png
+from cryolattice_analyzer.figures.style import to_png
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "na2nh2bh4" / "saed_298K.mrc"
 
@@ -47,7 +48,7 @@ def test_critical_dose_figure(result: DoseResult) -> None:
 
 def test_pattern_figure_circles_every_reflection(result: DoseResult) -> None:
     axis = pattern_figure(result).axes[0]
-    circles = np.asarray(axis.collections[0].get_offsets())
+    circles = np.array([patch.center for patch in axis.patches if isinstance(patch, Circle)])
     assert len(circles) == sum(row.spots for row in result.rows)
     nearest = np.hypot(*circles.T).min()
     assert 1 / nearest == pytest.approx(4.7, rel=0.01)
@@ -56,5 +57,5 @@ def test_pattern_figure_circles_every_reflection(result: DoseResult) -> None:
 def test_png_is_written(result: DoseResult, tmp_path: Path) -> None:
     (tmp_path / "pattern.png").write_bytes(to_png(pattern_figure(result), dots_per_inch=100))
     image = np.asarray(Image.open(tmp_path / "pattern.png"))
-    assert image.shape[:2] == (480, 580)
+    assert image.shape[:2] == (275, 330)
     assert image[..., :3].std() > 10

@@ -13,8 +13,8 @@ from cryolattice_analyzer.figures.micrograph_figures import (
     cell_figure,
     micrograph_figure,
     spectrum_figure,
-    to_png,
 )
+from cryolattice_analyzer.figures.style import to_png
 from cryolattice_analyzer.imaging.average import average_cell, refine_on_crystal
 from cryolattice_analyzer.imaging.crystal_area import find_crystal
 from cryolattice_analyzer.imaging.lattice import ParentCell, find_lattice
@@ -54,7 +54,7 @@ def test_example(name: str, rotation_rad: float, repeat: tuple[int, int]) -> Non
         cell_figure(cell, cell.image),
     ]
     for figure in figures:
-        picture = Image.open(io.BytesIO(to_png(figure, dots_per_inch=60)))
+        picture = Image.open(io.BytesIO(to_png(figure, dots_per_inch=80)))
         assert min(picture.size) > 200
         assert np.asarray(picture.convert("L")).std() > 20
 

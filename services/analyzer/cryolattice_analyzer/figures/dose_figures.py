@@ -6,19 +6,16 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 from scipy import ndimage
 
 from cryolattice_analyzer.dose.critical_dose import DoseResult, DoseRow, FadingCurve
-
-# Okabe and Ito's palette: told apart with every kind of colour vision.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures.style import styled
 
 
+@styled
 def fading_figure(results: list[DoseResult], most_rows: int = 4) -> Figure:
     """Draw measured and fitted fading, one panel a series, with lines at 1/e.
 
@@ -35,50 +32,48 @@ def fading_figure(results: list[DoseResult], most_rows: int = 4) -> Figure:
         Intensity as a share of that at zero dose against the accumulated dose. Vertical marks
         are the critical doses.
     """
-    figure = _figure(7.2 if len(results) > 1 else 4.6, 3.7)
-    axes = figure.subplots(1, len(results), squeeze=False)[0]
-    for axis, result in zip(axes, results, strict=True):
-        _fading_panel(axis, result, most_rows)
-    axes[0].set_ylabel("Intensity relative to zero dose")
+    width = style.DOUBLE_COLUMN_MM if len(results) > 1 else style.SINGLE_COLUMN_MM
+    figure = style.new_figure(width, 66)
+    panels = figure.subplots(1, len(results), squeeze=False, sharey=True)[0]
+    for panel, result in zip(panels, results, strict=True):
+        _fading_panel(panel, result, most_rows)
+    panels[0].set_ylabel("Intensity relative to zero dose")
     return figure
 
 
+@styled
 def critical_dose_figure(results: list[DoseResult]) -> Figure:
     """Draw critical dose against spacing with 95 % intervals, one colour a series."""
-    figure = _figure(4.8, 3.7)
-    axis = figure.subplots()
+    figure = style.new_figure(style.SINGLE_COLUMN_MM, 62)
+    panel = figure.subplots()
     for index, result in enumerate(results):
         d = np.array([row.d_angstrom for row in result.rows])
         dc = np.array([row.critical_dose_e_per_angstrom2 for row in result.rows])
         low = dc - np.array([row.ci95_low for row in result.rows])
         high = np.array([row.ci95_high for row in result.rows]) - dc
-        axis.errorbar(
+        panel.errorbar(
             1.0 / d,
             dc,
             yerr=np.array([low, high]),
-            fmt=_MARKERS[index],
-            color=_COLOURS[index],
-            markersize=4.5,
-            capsize=2,
-            linewidth=1,
+            fmt=style.MARKERS[index],
+            color=style.COLOURS[index],
+            linewidth=0.8,
             label=result.name,
         )
-    axis.set_yscale("log")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
-    axis.yaxis.set_minor_formatter("{x:g}")
-    axis.set_xlim(left=0)
-    axis.set_xlabel("Spatial frequency 1/d (1/Å)")
-    axis.set_ylabel("Critical dose (e/Å²)")
-    axis.legend(frameon=False, fontsize=8)
-    _plain(axis)
+    panel.set_yscale("log")
+    style.logarithmic(panel.yaxis)
+    panel.set_xlim(left=0)
+    panel.set_xlabel("Spatial frequency 1/d (1/Å)")
+    panel.set_ylabel("Critical dose (e/Å²)")
+    panel.legend()
     return figure
 
 
+@styled
 def pattern_figure(result: DoseResult) -> Figure:
     """Draw the summed pattern on a logarithmic scale with the measured reflections circled."""
-    figure = _figure(5.8, 4.8)
-    axis = figure.subplots()
+    figure = style.new_figure(style.SINGLE_COLUMN_MM, 70)
+    panel = figure.subplots()
     ny, nx = result.summed.shape
     pixel = result.pixel_size_per_angstrom
     y0, x0 = result.lattice.origin_px
@@ -91,107 +86,80 @@ def pattern_figure(result: DoseResult) -> Figure:
     smooth = ndimage.gaussian_filter(result.summed, 0.6)
     positive = smooth[smooth > 0]
     low, high = np.percentile(positive, [2.0, 99.85]) if positive.size else (1.0, 10.0)
-    image = axis.imshow(
+    image = style.show_image(
+        panel,
         np.maximum(smooth, low),
+        extent,
+        colours=style.PATTERN_MAP,
         norm=LogNorm(low, max(high, 1.5 * low)),
-        cmap="gray_r",
-        extent=extent,
-        interpolation="nearest",
     )
-    places = (result.reflections_px - result.lattice.origin_px) * pixel
+    style.reciprocal_axes(panel, max(abs(edge) for edge in extent))
+    panel.set_xlim(extent[0], extent[1])
+    panel.set_ylim(extent[2], extent[3])
+    places = (result.reflections_px - result.lattice.origin_px)[:, ::-1] * pixel
     shortest = float(np.linalg.norm(result.lattice.basis_px[0]))
-    points_per_px = 72 * 3.7 / max(ny, nx)
-    axis.scatter(
-        places[:, 1],
-        places[:, 0],
-        s=(min(0.62 * shortest, 16.0) * points_per_px) ** 2,
-        facecolors="none",
-        edgecolors=_COLOURS[1],
-        linewidths=0.7,
-        label="measured reflections",
-    )
-    axis.plot(0, 0, "+", color=_COLOURS[0], markersize=9, markeredgewidth=1.2, label="origin")
+    style.mark_spots(panel, places, min(0.31 * shortest, 8.0) * pixel, style.PARENT)
+    panel.plot(0, 0, "+", color=style.BLUE, markersize=6)
     for index, name in enumerate(("a*", "b*")):
-        vector = result.lattice.basis_px[index] * pixel
-        axis.annotate(
+        y, x = result.lattice.basis_px[index] * pixel
+        panel.annotate(
             "",
-            xy=(vector[1], vector[0]),
+            xy=(x, y),
             xytext=(0, 0),
-            arrowprops={"arrowstyle": "-|>", "color": _COLOURS[0], "linewidth": 1.3},
+            arrowprops={"arrowstyle": "-|>", "color": style.BLUE, "linewidth": 1.0},
         )
-        axis.annotate(
+        panel.annotate(
             name,
-            xy=(1.55 * vector[1], 1.55 * vector[0]),
-            color=_COLOURS[0],
-            fontsize=9,
+            (1.6 * x, 1.6 * y),
+            color=style.BLUE,
             ha="center",
             va="center",
+            path_effects=style.halo(style.BLUE),
         )
-    axis.set_xlim(extent[0], extent[1])
-    axis.set_ylim(extent[2], extent[3])
-    axis.set_xlabel("$k_x$ (1/Å)")
-    axis.set_ylabel("$k_y$ (1/Å)")
-    axis.set_title(result.name, fontsize=10)
-    bar = figure.colorbar(image, ax=axis, fraction=0.046, pad=0.03)
-    bar.set_label("Counts, summed over the series")
-    axis.legend(loc="upper right", fontsize=7.5, framealpha=0.9, edgecolor="none", markerscale=0.8)
-    axis.tick_params(direction="out", labelsize=8)
+    panel.set_title(result.name)
+    style.colour_bar(image, panel, "Counts, summed over the series")
+    style.picture_legend(panel, [style.spot_handle(style.PARENT, "measured reflections")])
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _fading_panel(axis: Axes, result: DoseResult, most_rows: int) -> None:
+def _fading_panel(panel: Axes, result: DoseResult, most_rows: int) -> None:
     pairs = list(zip(result.rows, result.curves, strict=True))[:most_rows]
     longest = max(curve.fine_dose_e_per_angstrom2[-1] for _, curve in pairs)
-    axis.axhline(1 / math.e, color="0.35", linewidth=0.9, linestyle=(0, (5, 3)), zorder=1)
-    axis.annotate(
+    panel.axhline(1 / math.e, color="0.35", linewidth=0.7, linestyle=(0, (5, 3)), zorder=1)
+    panel.annotate(
         "1/e",
         xy=(1.0, 1 / math.e),
         xycoords=("axes fraction", "data"),
-        xytext=(-3, 3),
+        xytext=(-3, 2),
         textcoords="offset points",
         ha="right",
-        fontsize=8,
+        fontsize=style.SMALL_POINTS,
         color="0.25",
     )
     for index, (row, curve) in enumerate(pairs):
-        _draw_row(axis, row, curve, index)
-    axis.set_xlim(0, longest)
-    axis.set_ylim(-0.05, 1.08)
-    axis.set_xlabel("Accumulated dose (e/Å²)")
-    axis.set_title(result.name, fontsize=10)
-    axis.legend(
-        frameon=False, fontsize=7.5, title="d, critical dose", title_fontsize=7.5, loc="upper right"
-    )
-    _plain(axis)
+        _draw_row(panel, row, curve, index)
+    panel.set_xlim(0, longest)
+    panel.set_ylim(-0.05, 1.08)
+    panel.set_xlabel("Accumulated dose (e/Å²)")
+    panel.set_title(result.name)
+    panel.legend(title="d, critical dose", loc="upper right")
 
 
-def _draw_row(axis: Axes, row: DoseRow, curve: FadingCurve, index: int) -> None:
-    colour = _COLOURS[index % len(_COLOURS)]
+def _draw_row(panel: Axes, row: DoseRow, curve: FadingCurve, index: int) -> None:
+    colour = style.COLOURS[index % len(style.COLOURS)]
     dose = row.critical_dose_e_per_angstrom2
     half = 0.5 * (row.ci95_high - row.ci95_low)
-    digits = int(np.clip(1 - np.floor(np.log10(max(half, 1e-6))), 0, 3))
-    axis.plot(curve.fine_dose_e_per_angstrom2, curve.fitted, color=colour, linewidth=1.4, zorder=2)
-    axis.errorbar(
+    panel.plot(curve.fine_dose_e_per_angstrom2, curve.fitted, color=colour, zorder=2)
+    panel.errorbar(
         curve.dose_e_per_angstrom2,
         curve.intensity,
         yerr=curve.standard_error,
-        fmt=_MARKERS[index % len(_MARKERS)],
+        fmt=style.MARKERS[index % len(style.MARKERS)],
         color=colour,
-        markersize=3.6,
-        linewidth=0.8,
+        markersize=2.8,
+        linewidth=0.6,
         zorder=3,
-        label=f"{row.d_angstrom:.2f} Å, {dose:.{digits}f} ± {half:.{digits}f} e/Å²",
+        label=f"{row.d_angstrom:.2f} Å, {style.value_text(dose, half)} e/Å²",
     )
     if curve.plateau == 0.0 and dose < curve.fine_dose_e_per_angstrom2[-1]:
-        axis.plot([dose, dose], [-0.05, 1 / math.e], color=colour, linewidth=0.9, linestyle=":")
-
-
-def _plain(axis: Axes) -> None:
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(direction="out", labelsize=8)
+        panel.plot([dose, dose], [-0.05, 1 / math.e], color=colour, linewidth=0.7, linestyle=":")

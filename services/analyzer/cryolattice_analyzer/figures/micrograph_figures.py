@@ -1,23 +1,16 @@
-"""Figures of a micrograph: the field with its crystal, the indexed spectrum, the averaged cell.
-
-Drawn with matplotlib's object interface and the Agg canvas, so that no display and no global state
-is touched. The two colours of spots are from Okabe and Ito's palette, apart for every kind of
-colour vision, and differ in shape too.
-"""
+"""Figures of a micrograph: the field with its crystal, the indexed spectrum, the averaged cell."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import scipy.ndimage
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Polygon, Rectangle
+from matplotlib.patches import Circle, Polygon
 from numpy.typing import NDArray
 
+from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures.style import styled
 from cryolattice_analyzer.imaging.average import AveragedCell
 from cryolattice_analyzer.imaging.crystal_area import CrystalArea
 from cryolattice_analyzer.imaging.lattice import Lattice2D
@@ -25,23 +18,12 @@ from cryolattice_analyzer.imaging.lattice_search import half_plane_indices
 from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum
 from cryolattice_analyzer.imaging.superlattice import Superlattice
 
-PARENT_COLOUR = "#E69F00"
-SUPERLATTICE_COLOUR = "#56B4E9"
-OUTLINE_COLOUR = "#E69F00"
-CELL_COLOUR = "#D55E00"
 # Superlattice spots whose chance in noise is below this are marked as seen: exp(-9) = 1e-4.
 SEEN_SIGNIFICANCE = 9.0
-TEXT_SIZE = 9
+_OUTLINE = style.ORANGE
 
 
-def to_png(figure: Figure, *, dots_per_inch: int = 200) -> bytes:
-    """Render a figure as PNG."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=dots_per_inch)
-    return buffer.getvalue()
-
-
+@styled
 def micrograph_figure(
     counts: NDArray[np.floating], pixel_size_angstrom: float, area: CrystalArea | None = None
 ) -> Figure:
@@ -64,25 +46,22 @@ def micrograph_figure(
     binned = smooth[: ny // factor * factor, : nx // factor * factor]
     binned = binned.reshape(ny // factor, factor, nx // factor, factor).mean(axis=(1, 3))
     width, height = nx * pixel_size_angstrom / 10, ny * pixel_size_angstrom / 10
-    figure = Figure(figsize=(6.0, 6.0 * ny / nx + 0.2), layout="constrained")
-    axes = figure.add_subplot()
+    side = style.SINGLE_COLUMN_MM
+    figure = style.new_figure(side, side * ny / nx + (5 if area is not None else 0))
+    axes = figure.subplots()
     low, high = np.percentile(binned, [0.5, 99.5])
-    axes.imshow(
-        binned, cmap="gray", vmin=low, vmax=high, extent=(0, width, height, 0), rasterized=True
-    )
+    style.show_image(axes, binned, (0, width, height, 0), limits=(float(low), float(high)))
     if area is not None and area.outline.any() and not area.outline.all():
         x = (np.arange(nx) + 0.5) * pixel_size_angstrom / 10
         y = (np.arange(ny) + 0.5) * pixel_size_angstrom / 10
-        axes.contour(x, y, area.outline, levels=[0.5], colors=OUTLINE_COLOUR, linewidths=1.4)
+        axes.contour(x, y, area.outline, levels=[0.5], colors=_OUTLINE, linewidths=1.0)
     if area is not None:
-        axes.set_title(
-            f"Crystal (outlined): {100 * area.fraction:.0f} % of the field", fontsize=TEXT_SIZE + 1
-        )
-    axes.set_axis_off()
-    _scale_bar(axes, width, "nm")
+        axes.set_title(f"Crystal (outlined): {100 * area.fraction:.0f} % of the field")
+    style.scale_bar(axes, "nm")
     return figure
 
 
+@styled
 def spectrum_figure(
     spectrum: PowerSpectrum,
     lattice: Lattice2D | None = None,
@@ -114,16 +93,15 @@ def spectrum_figure(
     part = spectrum.whitened[row - r : row + r + 1, column - c : column + c + 1]
     # A spot is one or two bins wide: the largest of its neighbours survives the reduction in print.
     shown = np.log10(scipy.ndimage.maximum_filter(part, size=max(1, min(part.shape) // 250)))
-    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(
+    figure = style.new_figure(style.SINGLE_COLUMN_MM, style.SINGLE_COLUMN_MM)
+    axes = figure.subplots()
+    style.show_image(
+        axes,
         shown,
-        cmap="gray",
-        vmin=0.0,
-        vmax=2.0,
-        extent=(-(c + 0.5) * dx, (c + 0.5) * dx, (r + 0.5) * dy, -(r + 0.5) * dy),
-        rasterized=True,
+        (-(c + 0.5) * dx, (c + 0.5) * dx, (r + 0.5) * dy, -(r + 0.5) * dy),
+        limits=(0.0, 2.0),
     )
+    style.reciprocal_axes(axes, limit)
     for spacing in (10.0, 5.0, 3.0, 2.0, 1.5, 1.0):
         if not 0.06 < 1 / spacing < limit:
             continue
@@ -135,17 +113,12 @@ def spectrum_figure(
             -np.cos(np.pi / 5) / spacing,
             f"{spacing:g} Å",
             color="white",
-            fontsize=TEXT_SIZE - 1,
+            fontsize=style.SMALL_POINTS,
             ha="center",
             va="center",
-            bbox={"facecolor": "black", "alpha": 0.65, "pad": 1.0, "edgecolor": "none"},
+            path_effects=style.halo("white"),
         )
     _mark_spots(axes, lattice, superlattice, limit)
-    axes.set_xlim(-limit, limit)
-    axes.set_ylim(limit, -limit)
-    axes.set_xlabel("spatial frequency along x (1/Å)", fontsize=TEXT_SIZE)
-    axes.set_ylabel("along y (1/Å)", fontsize=TEXT_SIZE)
-    axes.tick_params(labelsize=TEXT_SIZE - 1)
     return figure
 
 
@@ -174,32 +147,26 @@ def _mark_spots(
                 for spot in superlattice.spots
                 if not spot.is_parent and spot.significance > SEEN_SIGNIFICANCE
             ]
-    for x, y in parent.values():
-        sign = 1 if x > 0 or (x == 0 and y > 0) else -1
-        axes.add_patch(Circle((sign * x, sign * y), radius, fill=False, ec=PARENT_COLOUR, lw=1.3))
-    for x, y in fractional:
-        sign = 1 if x > 0 or (x == 0 and y > 0) else -1
-        corner = (sign * x - radius, sign * y - radius)
-        axes.add_patch(
-            Rectangle(corner, 2 * radius, 2 * radius, fill=False, ec=SUPERLATTICE_COLOUR, lw=1.1)
-        )
+    style.mark_spots(axes, [_to_right(*g) for g in parent.values()], radius, style.PARENT)
+    style.mark_spots(
+        axes, [_to_right(*g) for g in fractional], radius, style.SUPERLATTICE, square=True
+    )
     for h, k in half_plane_indices(lattice.reciprocal, 0.36 * limit / 0.7):
         x, y = (int(h), int(k)) @ lattice.reciprocal
-        sign = 1 if x > 0 or (x == 0 and y > 0) else -1
+        sign = 1 if _to_right(x, y) == (x, y) else -1
         if (int(h), int(k)) in parent:
-            axes.annotate(
-                f"{_index(sign * h)}{_index(sign * k)}",
-                (sign * x, sign * y),
-                xytext=(7, 7),
-                textcoords="offset points",
-                color=PARENT_COLOUR,
-                fontsize=TEXT_SIZE,
-            )
-    handles = [_handle("o", PARENT_COLOUR, "parent")]
+            name = f"{_index(sign * h)}{_index(sign * k)}"
+            style.label_spot(axes, (sign * x, sign * y), name, style.PARENT, (3, 3))
+    handles = [style.spot_handle(style.PARENT, "parent")]
     if fractional:
         name = f"superlattice {repeat[0]} × {repeat[1]}"
-        handles.append(_handle("s", SUPERLATTICE_COLOUR, name))
-    axes.legend(handles=handles, loc="upper right", fontsize=TEXT_SIZE, framealpha=0.9)
+        handles.append(style.spot_handle(style.SUPERLATTICE, name, square=True))
+    style.picture_legend(axes, handles)
+
+
+def _to_right(x: float, y: float) -> tuple[float, float]:
+    """Return the one of a spot and its Friedel mate that lies in the right half."""
+    return (x, y) if x > 0 or (x == 0 and y > 0) else (-x, -y)
 
 
 def _index(value: int) -> str:
@@ -207,10 +174,7 @@ def _index(value: int) -> str:
     return f"{abs(value)}\u0305" if value < 0 else f"{value}"
 
 
-def _handle(marker: str, colour: str, label: str) -> Line2D:
-    return Line2D([], [], marker=marker, ls="", mfc="none", mec=colour, mew=1.4, ms=7, label=label)
-
-
+@styled
 def cell_figure(
     averaged: AveragedCell,
     model_image: NDArray[np.float64] | None = None,
@@ -236,32 +200,26 @@ def cell_figure(
         panels.append((model_title, model_image))
     darkest = min(float(image.min()) for _, image in panels)
     brightest = max(float(image.max()) for _, image in panels)
-    figure = Figure(figsize=(4.3 * len(panels) + 0.9, 4.9), layout="constrained")
+    width = style.DOUBLE_COLUMN_MM * 0.8 if len(panels) > 1 else style.SINGLE_COLUMN_MM
+    figure = style.new_figure(width, 70)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    drawn = None
     for ax, (title, image) in zip(axes, panels, strict=True):
-        tiled, extent, corners = _cartesian(image, averaged.direct)
-        drawn = ax.imshow(
-            tiled, cmap="gray", vmin=darkest, vmax=brightest, extent=extent, origin="upper"
-        )
-        ax.add_patch(Polygon(corners, fill=False, ec=CELL_COLOUR, lw=1.6))
-        ax.set_axis_off()
-        ax.set_title(title, fontsize=TEXT_SIZE + 1)
-        _scale_bar(ax, abs(extent[1] - extent[0]), "Å")
+        tiled, extent, corners = cartesian_cells(image, averaged.direct)
+        drawn = style.show_image(ax, tiled, extent, limits=(darkest, brightest))
+        ax.add_patch(Polygon(corners, fill=False, ec=style.CELL, lw=1.0))
+        ax.set_title(title)
+        style.scale_bar(ax, "Å")
     m, n = averaged.supercell
-    error_percent = 100 * averaged.image_standard_error
-    caption = (
-        f"{averaged.cells:.0f} cells of {m} × {n}; standard error {error_percent:.1f} % of the mean"
+    percent = 100 * averaged.image_standard_error
+    figure.supxlabel(
+        f"{averaged.cells:.0f} cells of {m} × {n}, standard error {percent:.1f} % of the mean",
+        fontsize=style.TEXT_POINTS,
     )
-    figure.supxlabel(caption, fontsize=TEXT_SIZE)
-    if drawn is not None:
-        bar = figure.colorbar(drawn, ax=list(axes), fraction=0.045, pad=0.02)
-        bar.set_label("intensity / mean", fontsize=TEXT_SIZE)
-        bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
+    style.colour_bar(drawn, list(axes), "Intensity / mean")
     return figure
 
 
-def _cartesian(
+def cartesian_cells(
     image: NDArray[np.float64], direct: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], tuple[float, float, float, float], NDArray[np.float64]]:
     """Two by two cells on square pixels with a along +x: any gamma is drawn true to shape.
@@ -287,34 +245,3 @@ def _cartesian(
     )
     corners = start + np.array([[0, 0], cell[0], cell[0] + cell[1], cell[1]])
     return picture, (0.0, width, height, 0.0), corners
-
-
-def _scale_bar(axes: Axes, width: float, unit: str) -> None:
-    """Draw a bar of a round length, about a fifth of the width, on a dark plate."""
-    wanted = width / 5
-    power = 10 ** np.floor(np.log10(wanted))
-    length = float(max(step * power for step in (1, 2, 5) if step * power <= wanted))
-    left, top = axes.get_xlim()[0], axes.get_ylim()[1]
-    bottom = axes.get_ylim()[0]
-    height = bottom - top
-    x, y = left + 0.04 * width, bottom - 0.05 * height
-    axes.add_patch(
-        Rectangle(
-            (x - 0.02 * width, y - 0.075 * height),
-            length + 0.04 * width,
-            0.105 * height,
-            fc="black",
-            alpha=0.6,
-            ec="none",
-        )
-    )
-    axes.plot([x, x + length], [y, y], color="white", lw=3, solid_capstyle="butt")
-    axes.text(
-        x + length / 2,
-        y - 0.015 * height,
-        f"{length:g} {unit}",
-        color="white",
-        ha="center",
-        va="bottom",
-        fontsize=TEXT_SIZE + 1,
-    )

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-_TEXT_SIZE = 9
-_BEST = "#D55E00"
-_OTHERS = "#0072B2"
-_DISORDERED = "#009E73"
-_NAMED = 3
+from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures.style import styled
+
+_HEIGHT_MM = 60
 
 
+@styled
 def ranking_figure(rows: list[dict[str, Any]]) -> Figure:
     """Draw the misfit of every candidate against its place.
 
@@ -30,32 +31,31 @@ def ranking_figure(rows: list[dict[str, Any]]) -> Figure:
     places = np.arange(1, len(rows) + 1)
     misfit = np.array([row["chi2_per_dof"] for row in rows])
     disordered = np.array([row["ordering_id"] == "disordered" for row in rows])
-    figure = Figure(figsize=(5.2, 3.9), layout="constrained")
-    axes = figure.subplots()
+    figure = style.new_figure(style.SINGLE_COLUMN_MM, _HEIGHT_MM)
+    panel = figure.subplots()
     for chosen, colour, marker, label in (
-        (~disordered & (places > 1), _OTHERS, "o", "orderings"),
-        (~disordered & (places == 1), _BEST, "D", "best"),
-        (disordered, _DISORDERED, "s", "disordered parent"),
+        (~disordered & (places > 1), style.BLUE, "o", "orderings"),
+        (~disordered & (places == 1), style.BEST, "D", "best"),
+        (disordered, style.GREEN, "s", "disordered parent"),
     ):
         if np.any(chosen):
-            axes.plot(places[chosen], misfit[chosen], marker, color=colour, label=label, ms=5)
-    for place, row in zip(places[:_NAMED], rows, strict=False):
-        axes.annotate(
+            panel.plot(places[chosen], misfit[chosen], marker, color=colour, label=label)
+    # the second below its mark, clear of those that follow it
+    for place, row, down in zip(places, rows, (-2, -9), strict=False):
+        panel.annotate(
             row["ordering_id"],
             (float(place), float(row["chi2_per_dof"])),
-            xytext=(7, -3),
+            xytext=(5, down),
             textcoords="offset points",
-            fontsize=_TEXT_SIZE - 1.5,
+            fontsize=style.SMALL_POINTS,
         )
-    axes.set_yscale("log")
-    axes.set_xlabel("place", fontsize=_TEXT_SIZE)
-    axes.set_ylabel("χ² per degree of freedom", fontsize=_TEXT_SIZE)
-    axes.tick_params(labelsize=_TEXT_SIZE - 1)
-    axes.legend(fontsize=_TEXT_SIZE - 1, loc="lower right")
-    axes.grid(alpha=0.25)
+    panel.set_xlabel("Place")
+    _misfit_axis(panel)
+    panel.legend(loc="lower right")
     return figure
 
 
+@styled
 def thickness_profile_figure(
     thickness_angstrom: NDArray[np.float64], chi2_per_dof: NDArray[np.float64]
 ) -> Figure:
@@ -71,15 +71,19 @@ def thickness_profile_figure(
     Figure
     """
     fitted = np.isfinite(chi2_per_dof)
-    figure = Figure(figsize=(5.2, 3.9), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(thickness_angstrom[fitted], chi2_per_dof[fitted], "o-", color=_OTHERS, ms=4, lw=1)
+    figure = style.new_figure(style.SINGLE_COLUMN_MM, _HEIGHT_MM)
+    panel = figure.subplots()
+    panel.plot(thickness_angstrom[fitted], chi2_per_dof[fitted], "o-", color=style.BLUE)
     if np.any(fitted):
         best = int(np.nanargmin(chi2_per_dof))
-        axes.plot(thickness_angstrom[best], chi2_per_dof[best], "D", color=_BEST, ms=7)
-    axes.set_yscale("log")
-    axes.set_xlabel("thickness (Å)", fontsize=_TEXT_SIZE)
-    axes.set_ylabel("χ² per degree of freedom", fontsize=_TEXT_SIZE)
-    axes.tick_params(labelsize=_TEXT_SIZE - 1)
-    axes.grid(alpha=0.25)
+        panel.plot(thickness_angstrom[best], chi2_per_dof[best], "D", color=style.BEST, ms=5)
+    panel.set_xlabel("Thickness (Å)")
+    _misfit_axis(panel)
     return figure
+
+
+def _misfit_axis(panel: Axes) -> None:
+    panel.set_yscale("log")
+    style.logarithmic(panel.yaxis)
+    panel.set_ylabel("χ² per degree of freedom")
+    panel.grid(alpha=0.25, linewidth=0.5)

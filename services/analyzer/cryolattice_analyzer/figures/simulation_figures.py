@@ -6,19 +6,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cryolattice_analyzer.figures import style
 from cryolattice_analyzer.figures.beam_images import images_from_beams
+from cryolattice_analyzer.figures.style import styled
 from cryolattice_analyzer.lens.transfer import Lens
 
 _PIXELS = 96
-_TEXT_SIZE = 9
 _PANELS = 16
-_SPOT_AREA = 260.0
+_COLUMNS = 8
+_SPOT_AREA = 90.0
 
 
 def _chosen(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
+@styled
 def thickness_figure(
     h: NDArray[np.integer],
     k: NDArray[np.integer],
@@ -57,28 +60,22 @@ def thickness_figure(
         cs_mm=cs_mm,
         shape=(_PIXELS, _PIXELS),
     )
-    columns = min(4, len(chosen))
-    rows = -(-len(chosen) // columns)
-    figure = Figure(figsize=(2.1 * columns, 2.3 * rows + 0.4), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     a, b = lengths_angstrom
+    columns = min(_COLUMNS, len(chosen))
+    rows = -(-len(chosen) // columns)
+    side = style.DOUBLE_COLUMN_MM / _COLUMNS
+    figure = style.new_figure(side * max(columns, 4), rows * (side * min(b / a, 2) + 4))
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
     for panel, image, thickness in zip(panels, images, thicknesses_angstrom[chosen], strict=False):
-        panel.imshow(np.tile(image, (2, 2)), cmap="gray", extent=(0, 2 * a, 2 * b, 0))
-        panel.set_title(f"{thickness:.1f} Å", fontsize=_TEXT_SIZE)
-    first = panels[0]
-    length = 5.0 if a >= 5 else 1.0
-    first.plot([0.6, 0.6 + length], [2 * b - 0.9] * 2, color="white", lw=4)
-    first.plot([0.6, 0.6 + length], [2 * b - 0.9] * 2, color="black", lw=2)
-    first.text(0.6, 2 * b - 1.5, f"{length:g} Å", fontsize=_TEXT_SIZE, color="white")
-    figure.suptitle(
-        f"defocus {defocus_angstrom:.0f} Å, {energy_kev:g} keV, Cs {cs_mm:g} mm",
-        fontsize=_TEXT_SIZE + 1,
-    )
+        style.show_image(panel, np.tile(image, (2, 2)), (0, 2 * a, 2 * b, 0))
+        panel.set_title(f"{thickness:.1f} Å")
+    style.scale_bar(panels[0], "Å")
     return figure
 
 
+@styled
 def diffraction_figure(
     h: NDArray[np.integer],
     k: NDArray[np.integer],
@@ -112,30 +109,25 @@ def diffraction_figure(
     shown = (np.hypot(gx, gy) <= g_max_per_angstrom) & ~direct & (amplitude > 1e-5)
     parent = (h % repeats[0] == 0) & (k % repeats[1] == 0)
     strongest = max(float(amplitude[~direct].max(initial=0.0)), 1e-12)
-    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
-    axes = figure.subplots()
-    axes.scatter([0], [0], s=_SPOT_AREA, marker="+", color="#444444", label="direct beam")
+    figure = style.new_figure(style.SINGLE_COLUMN_MM, style.SINGLE_COLUMN_MM)
+    panel = figure.subplots()
+    panel.scatter([0], [0], s=40, marker="+", color="0.25", label="direct beam")
     for chosen, colour, marker, label in (
-        (shown & parent, "#E69F00", "o", "parent"),
-        (shown & ~parent, "#56B4E9", "s", "superlattice"),
+        (shown & parent, style.PARENT, "o", "parent"),
+        (shown & ~parent, style.SUPERLATTICE, "s", "superlattice"),
     ):
         if np.any(chosen):
-            axes.scatter(
+            panel.scatter(
                 gx[chosen],
                 gy[chosen],
                 s=_SPOT_AREA * amplitude[chosen] / strongest,
                 marker=marker,
                 color=colour,
-                edgecolor="#333333",
-                linewidth=0.4,
+                edgecolor="0.2",
+                linewidth=0.3,
                 label=label,
             )
-    axes.set_aspect("equal")
-    axes.set_xlim(-g_max_per_angstrom, g_max_per_angstrom)
-    axes.set_ylim(g_max_per_angstrom, -g_max_per_angstrom)
-    axes.set_xlabel("1/Å", fontsize=_TEXT_SIZE)
-    axes.set_ylabel("1/Å", fontsize=_TEXT_SIZE)
-    axes.tick_params(labelsize=_TEXT_SIZE - 1)
-    axes.set_title(f"{thickness_angstrom:.1f} Å thick", fontsize=_TEXT_SIZE + 1)
-    axes.legend(fontsize=_TEXT_SIZE - 1, loc="upper right", markerscale=0.6)
+    style.reciprocal_axes(panel, g_max_per_angstrom)
+    panel.set_title(f"{thickness_angstrom:.1f} Å thick")
+    style.picture_legend(panel)
     return figure

@@ -10,7 +10,7 @@ from cryolattice_analyzer.figures.dose_figures import (
     fading_figure,
     pattern_figure,
 )
-from cryolattice_analyzer.figures.micrograph_figures import to_png
+from cryolattice_analyzer.figures.style import to_png
 from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
 
 

@@ -8,9 +8,9 @@ from cryolattice_analyzer.figures.micrograph_figures import (
     cell_figure,
     micrograph_figure,
     spectrum_figure,
-    to_png,
 )
 from cryolattice_analyzer.figures.ranking_figures import ranking_figure, thickness_profile_figure
+from cryolattice_analyzer.figures.style import to_png
 from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
 from cryolattice_analyzer.jobs.stored import (
     StoredLattice,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cryolattice_analyzer.figures.micrograph_figures import to_png
 from cryolattice_analyzer.figures.simulation_figures import diffraction_figure, thickness_figure
+from cryolattice_analyzer.figures.style import to_png
 from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
 
 if TYPE_CHECKING:
