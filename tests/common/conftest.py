@@ -13,10 +13,11 @@ from cryolattice.client.lab import Lab, connect
 from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
 from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.servers import S3Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "na2nh2bh4"
 
@@ -31,6 +32,18 @@ def _environment() -> Iterator[None]:
         for name in ("HOME", "STORE_URL", "LEDGER_URL", "PROJECT"):
             patch.delenv(f"CRYOLATTICE_{name}", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A running S3 server, which this process is set up to use."""
+    server = S3Server(tmp_path_factory.mktemp("s3") / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        server.start()
+        yield server
+        server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +71,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def root(settings: Settings) -> ObjectRoot:
-    return ObjectRoot(settings.store_url)
+def root(settings: Settings) -> ArrayStore:
+    return open_store(settings.store_url)
 
 
 @pytest.fixture
@@ -75,7 +88,7 @@ def queue_models(settings: Settings, ledger: Ledger) -> QueueModels:
 
     def queue(spec: modeler_pb2.ModelsSpec) -> str:
         service, kind = find_kind("models", installed_services().values())
-        kind.prepare(spec, Inputs(ObjectRoot(settings.store_url)))
+        kind.prepare(spec, Inputs(open_store(settings.store_url)))
         job = job_pb2.Job(
             name=f"projects/default/jobs/models-{uuid4().hex[:12]}",
             kind="models",

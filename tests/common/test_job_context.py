@@ -8,7 +8,7 @@ from cryolattice.errors import ConflictError, JobCancelledError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs
 from cryolattice.ledger.ledger import JobRecord, Ledger
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 
@@ -16,7 +16,7 @@ NAME = "projects/p/jobs/j"
 
 
 @pytest.fixture
-def context(ledger: Ledger, root: ObjectRoot) -> JobContext:
+def context(ledger: Ledger, root: ArrayStore) -> JobContext:
     job = job_pb2.Job(name=NAME, kind="models", state=job_pb2.JOB_STATE_QUEUED)
     ledger.create(JobRecord(job, "modeler", "models", "00", 0.0), request_id="", request_sha256="")
     begun = ledger.begin_attempt(NAME, "me", 30.0)

@@ -11,7 +11,7 @@ from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
 from cryolattice.jobs.runner import load_function, run_job
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import job_pb2
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test_a_job_runs_to_a_committed_dataset(
     settings: Settings,
     ledger: Ledger,
-    root: ObjectRoot,
+    root: ArrayStore,
     queue_models: QueueModels,
     models_spec: ModelsSpecs,
 ) -> None:
@@ -54,7 +54,7 @@ def test_the_same_question_is_not_computed_again(
 
 
 def test_a_users_mistake_keeps_class_and_field(
-    settings: Settings, root: ObjectRoot, queue_models: QueueModels, models_spec: ModelsSpecs
+    settings: Settings, root: ArrayStore, queue_models: QueueModels, models_spec: ModelsSpecs
 ) -> None:
     spec = models_spec()
     spec.ordering_ids.append("no-such-ordering")
@@ -71,7 +71,7 @@ def test_a_users_mistake_keeps_class_and_field(
 def test_nothing_is_kept_of_an_answer_that_cannot_be(
     settings: Settings,
     ledger: Ledger,
-    root: ObjectRoot,
+    root: ArrayStore,
     queue_models: QueueModels,
     models_spec: ModelsSpecs,
 ) -> None:
@@ -89,7 +89,7 @@ def test_nothing_is_kept_of_an_answer_that_cannot_be(
 def test_a_stopped_job_commits_nothing_and_can_be_resumed(
     settings: Settings,
     ledger: Ledger,
-    root: ObjectRoot,
+    root: ArrayStore,
     queue_models: QueueModels,
     models_spec: ModelsSpecs,
 ) -> None:

@@ -13,9 +13,9 @@ from cryolattice.errors import (
     NotFoundError,
 )
 from cryolattice.settings import Settings
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.arrays import ArraySpec
 from cryolattice.store.manifest import Manifest
-from cryolattice.store.objects import ObjectRoot
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 
@@ -29,7 +29,7 @@ def folder(settings: Settings) -> Path:
 
 
 @pytest.fixture
-def reader(root: ObjectRoot) -> DatasetReader:
+def reader(root: ArrayStore) -> DatasetReader:
     writer = DatasetWriter(root, "micrograph", "01")
     writer.create_arrays({}, [ArraySpec("counts", (4,), ("x",), np.float64, "electron", (2,))])
     writer.write("counts", VALUES)
@@ -37,7 +37,7 @@ def reader(root: ObjectRoot) -> DatasetReader:
     return writer.commit(spec_json=b"{}", inputs={})
 
 
-def test_what_is_not_committed_is_refused(root: ObjectRoot) -> None:
+def test_what_is_not_committed_is_refused(root: ArrayStore) -> None:
     DatasetWriter(root, "micrograph", "01").add_file("a", b"1")
     with pytest.raises(DatasetNotCommittedError, match="01"):
         DatasetReader.open(root, "micrograph", "01")
@@ -80,7 +80,7 @@ def test_the_zarr_store_is_read_only(reader: DatasetReader) -> None:
 
 
 def test_what_the_manifest_does_not_list_is_not_found(
-    reader: DatasetReader, root: ObjectRoot
+    reader: DatasetReader, root: ArrayStore
 ) -> None:
     root.put_new("datasets/micrograph/01/files/late.txt", b"put after the commit")
     for key in ("files/late.txt", "nope"):
@@ -91,7 +91,7 @@ def test_what_the_manifest_does_not_list_is_not_found(
 
 
 def test_another_manifest_than_the_expected_is_refused(
-    reader: DatasetReader, root: ObjectRoot
+    reader: DatasetReader, root: ArrayStore
 ) -> None:
     with pytest.raises(CorruptDataError, match="digest"):
         DatasetReader.open(root, "micrograph", "01", "00" * 32)

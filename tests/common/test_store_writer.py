@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cryolattice.errors import CorruptDataError, DatasetNotCommittedError
 from cryolattice.settings import Settings
+from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import ArraySpec, create_array, create_group
-from cryolattice.store.objects import ObjectRoot, sha256
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice.store.zarr_stores import WriteOnceStore
@@ -20,7 +20,7 @@ from cryolattice.store.zarr_stores import WriteOnceStore
 SERIES = ArraySpec("series", (4, 3), ("tile", "x"), np.float64, "angstrom", (2, 3))
 
 
-def _writer(root: ObjectRoot, attempt: int = 1) -> DatasetWriter:
+def _writer(root: ArrayStore, attempt: int = 1) -> DatasetWriter:
     return DatasetWriter(root, "beams", "0abc", attempt)
 
 
@@ -28,14 +28,14 @@ def _values(seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(size=(2, 3))
 
 
-def _tiles(root: ObjectRoot, *tiles: int) -> None:
+def _tiles(root: ArrayStore, *tiles: int) -> None:
     for tile in tiles:
         writer = _writer(root)
         writer.write("series", _values(tile), 2 * tile)
         writer.write_receipt(tile)
 
 
-def test_what_is_written_is_read_back(root: ObjectRoot) -> None:
+def test_what_is_written_is_read_back(root: ArrayStore) -> None:
     writer = _writer(root)
     writer.create_arrays({"title": "t"}, [SERIES])
     _tiles(root, 0, 1)
@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back(root: ObjectRoot) -> None:
     assert DatasetReader.open(root, "beams", "0abc", reader.manifest_sha256).keys == reader.keys
 
 
-def test_the_committed_group_opens_in_plain_xarray(root: ObjectRoot, settings: Settings) -> None:
+def test_the_committed_group_opens_in_plain_xarray(root: ArrayStore, settings: Settings) -> None:
     writer = _writer(root)
     writer.create_arrays({}, [SERIES])
     _tiles(root, 0, 1)
@@ -72,7 +72,7 @@ def test_the_committed_group_opens_in_plain_xarray(root: ObjectRoot, settings: S
     xr.testing.assert_identical(reader.to_xarray().load(), plain.load())
 
 
-def test_the_first_of_racing_writers_wins(root: ObjectRoot) -> None:
+def test_the_first_of_racing_writers_wins(root: ArrayStore) -> None:
     _writer(root).create_arrays({}, [SERIES])
     writers = [_writer(root, attempt) for attempt in range(1, 9)]
     start = threading.Barrier(len(writers))
@@ -98,14 +98,14 @@ def test_the_first_of_racing_writers_wins(root: ObjectRoot) -> None:
     assert any(np.array_equal(kept, _values(writer.attempt)) for writer in writers)
 
 
-def test_a_later_file_of_the_same_name_changes_nothing(root: ObjectRoot) -> None:
+def test_a_later_file_of_the_same_name_changes_nothing(root: ArrayStore) -> None:
     first, second = _writer(root), _writer(root, 2)
     first.add_file("a.txt", b"one")
     second.add_file("a.txt", b"two")
     assert second.commit(spec_json=b"{}", inputs={}).file("a.txt") == b"one"
 
 
-def test_arrays_and_groups_of_a_racing_writer_stay(root: ObjectRoot) -> None:
+def test_arrays_and_groups_of_a_racing_writer_stay(root: ArrayStore) -> None:
     store = WriteOnceStore(root, "datasets/beams/0abc/data.zarr")
     create_group(store, {"by": "first"})
     create_array(store, SERIES)
@@ -118,7 +118,7 @@ def test_arrays_and_groups_of_a_racing_writer_stay(root: ObjectRoot) -> None:
 @pytest.mark.parametrize(
     ("start", "shape"), [(0, (1, 3)), (1, (2, 3)), (0, (3, 3)), (2, (4, 3)), (0, (2, 1)), (0, (2,))]
 )
-def test_parts_of_chunks_are_refused(root: ObjectRoot, start: int, shape: tuple[int, ...]) -> None:
+def test_parts_of_chunks_are_refused(root: ArrayStore, start: int, shape: tuple[int, ...]) -> None:
     writer = _writer(root)
     writer.create_arrays({}, [SERIES])
     with pytest.raises(ValueError, match="series"):
@@ -127,7 +127,7 @@ def test_parts_of_chunks_are_refused(root: ObjectRoot, start: int, shape: tuple[
     assert keys == ["datasets/beams/0abc/data.zarr/series/zarr.json"]
 
 
-def test_a_last_part_may_be_shorter_than_a_chunk(root: ObjectRoot) -> None:
+def test_a_last_part_may_be_shorter_than_a_chunk(root: ArrayStore) -> None:
     writer = _writer(root)
     writer.create_arrays({}, [ArraySpec("odd", (3,), ("x",), np.int16, "1", (2,))])
     writer.write("odd", np.array([1, 2], np.int16))
@@ -135,7 +135,7 @@ def test_a_last_part_may_be_shorter_than_a_chunk(root: ObjectRoot) -> None:
     assert writer.commit(spec_json=b"{}", inputs={}).array("odd").tolist() == [1, 2, 3]
 
 
-def test_a_tile_without_a_receipt_cannot_be_committed(root: ObjectRoot) -> None:
+def test_a_tile_without_a_receipt_cannot_be_committed(root: ArrayStore) -> None:
     writer = _writer(root)
     writer.create_arrays({}, [SERIES])
     _tiles(root, 0)
@@ -145,7 +145,7 @@ def test_a_tile_without_a_receipt_cannot_be_committed(root: ObjectRoot) -> None:
     assert writer.committed() is None
 
 
-def test_a_chunk_that_nobody_wrote_cannot_be_committed(root: ObjectRoot) -> None:
+def test_a_chunk_that_nobody_wrote_cannot_be_committed(root: ArrayStore) -> None:
     writer = _writer(root)
     writer.create_arrays({}, [SERIES])
     _tiles(root, 0)
@@ -155,7 +155,7 @@ def test_a_chunk_that_nobody_wrote_cannot_be_committed(root: ObjectRoot) -> None
 
 @pytest.mark.parametrize("damage", ["lost", "changed"])
 def test_damage_before_the_commit_is_seen(
-    root: ObjectRoot, settings: Settings, damage: str
+    root: ArrayStore, settings: Settings, damage: str
 ) -> None:
     writer = _writer(root)
     writer.create_arrays({}, [SERIES])
@@ -176,7 +176,7 @@ def _flip(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
-def test_two_commits_leave_one_manifest(root: ObjectRoot) -> None:
+def test_two_commits_leave_one_manifest(root: ArrayStore) -> None:
     first, second = _writer(root), _writer(root, 2)
     first.add_file("a", b"1")
     second.add_file("a", b"1")
@@ -187,7 +187,7 @@ def test_two_commits_leave_one_manifest(root: ObjectRoot) -> None:
     assert json.loads(root.get("datasets/beams/0abc/manifest.json"))["job"] == "first"
 
 
-def test_only_what_is_not_committed_can_be_discarded(root: ObjectRoot) -> None:
+def test_only_what_is_not_committed_can_be_discarded(root: ArrayStore) -> None:
     writer = _writer(root)
     writer.add_file("a", b"1")
     writer.discard()

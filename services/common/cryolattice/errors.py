@@ -167,6 +167,13 @@ class ServerUnavailableError(CryolatticeError):
     reason = "SERVER_UNAVAILABLE"
 
 
+class StoreUnavailableError(CryolatticeError):
+    """The store cannot be written or read now: it is full, out of reach, or not permitted."""
+
+    code = "UNAVAILABLE"
+    reason = "STORE_UNAVAILABLE"
+
+
 class CorruptDataError(CryolatticeError):
     """A stored object differs from what was committed, or is missing."""
 

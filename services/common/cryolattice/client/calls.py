@@ -43,6 +43,9 @@ def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
     """Return the error that the server raised, or what kept the call from it."""
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = (error.details() if isinstance(error, grpc.Call) else "") or ""
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    if status is not None:
+        return from_status(status)
     if code == grpc.StatusCode.UNAVAILABLE:
         return ServerUnavailableError(
             f"no Cryolattice server answers at {address}: start one with 'cryolattice serve all', "
@@ -56,9 +59,6 @@ def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
             "or one started with 'cryolattice serve all'",
             field="server",
         )
-    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
-    if status is not None:
-        return from_status(status)
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return LimitExceededError(
             f"the request is too large for the server at {address}: {details}"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cryolattice.canonical import dataset_id_of
 from cryolattice.errors import InvalidInputError, PreconditionError
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.arrays import ArraySpec
-from cryolattice.store.objects import ObjectRoot
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
@@ -31,11 +31,11 @@ class Inputs:
 
     Parameters
     ----------
-    root : ObjectRoot
+    root : ArrayStore
         The store.
     """
 
-    def __init__(self, root: ObjectRoot) -> None:
+    def __init__(self, root: ArrayStore) -> None:
         self._root = root
 
     def open(self, ref: DatasetRef, kind: str, *, field: str) -> DatasetReader:

@@ -14,7 +14,7 @@ from cryolattice.errors import CryolatticeError, InternalError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import open_store
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 
@@ -33,7 +33,7 @@ def _load(kind_name: str, spec_bytes: bytes, store_url: str) -> TiledJob:
     _, kind = find_kind(kind_name, installed_services().values())
     spec = kind.spec()
     spec.ParseFromString(spec_bytes)
-    tiled: TiledJob = load_function(kind.run)(spec, Inputs(ObjectRoot(store_url)))
+    tiled: TiledJob = load_function(kind.run)(spec, Inputs(open_store(store_url)))
     return tiled
 
 
@@ -41,14 +41,14 @@ def _compute_tile(
     kind_name: str,
     spec_bytes: bytes,
     store_url: str,
-    dataset: tuple[str, str, int],
+    dataset: tuple[str, str, int, int],
     tile: int,
 ) -> CryolatticeError | None:
     """Compute and store one tile on a worker. A user's mistake comes back as a value."""
     try:
         tiled = _load(kind_name, spec_bytes, store_url)
         start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
-        writer = DatasetWriter(ObjectRoot(store_url), *dataset)
+        writer = DatasetWriter(open_store(store_url), *dataset)
         for name, values in tiled.compute(start, stop, writer.read_part).items():
             writer.write(name, values, start)
         writer.write_receipt(tile)
@@ -73,13 +73,14 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     output.create_arrays({}, tiled.arrays)
     sizes = [len(tiles) for tiles in tiled.rounds]
     total = sum(sizes)
-    todo = [tile for tile in range(total) if output.receipt(tile) is None]
-    reused = total - len(todo)
+    finished = output.finished(total)
+    todo = [tile for tile in range(total) if tile not in finished]
+    reused = len(finished)
     context.progress(
         reused, total, "starting Ray", reused=reused, state=job_pb2.JOB_STATE_WAITING_FOR_RESOURCES
     )
     if todo:
-        dataset = (output.kind, output.id, output.attempt)
+        dataset = (output.kind, output.id, output.attempt, output.epoch)
         ends = accumulate(sizes)
         rounds = [
             [t for t in todo if end - size <= t < end]

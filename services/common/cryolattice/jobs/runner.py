@@ -27,7 +27,7 @@ from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_service
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.names import parse_resource, resource_name
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader, dataset_prefix
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
@@ -43,7 +43,7 @@ def load_function(path: str) -> Callable[..., Any]:
     return function
 
 
-def dataset_ref(root: ObjectRoot, project: str, reader: DatasetReader) -> DatasetRef:
+def dataset_ref(root: ArrayStore, project: str, reader: DatasetReader) -> DatasetRef:
     """Return the reference to a committed dataset in a project."""
     manifest = reader.manifest
     return DatasetRef(
@@ -79,7 +79,7 @@ def run_job(
         The job has ended or somebody works on it.
     """
     ledger = Ledger(settings.ledger_url)
-    root = ObjectRoot(settings.store_url)
+    root = open_store(settings.store_url)
     record = ledger.get(name)
     _, kind = find_kind(record.job.kind, installed_services().values())
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -118,6 +118,7 @@ def _compute(
     context: JobContext, kind: JobKind, spec: Message, settings: Settings
 ) -> DatasetReader:
     tile_count = 0
+    context.output.take_over()
     if kind.tiled:
         from cryolattice.jobs.ray_tiles import run_tiles  # noqa: PLC0415 - Ray only where needed
 
@@ -134,7 +135,7 @@ def _compute(
 
 
 def _succeed(
-    ledger: Ledger, root: ObjectRoot, context: JobContext, reader: DatasetReader
+    ledger: Ledger, root: ArrayStore, context: JobContext, reader: DatasetReader
 ) -> job_pb2.Job:
     project, _ = parse_resource(context.name, "jobs")
     ledger.register_dataset(project, reader.manifest.kind, reader.manifest.id)

@@ -21,7 +21,7 @@ from cryolattice.jobs.kinds import installed_services
 from cryolattice.jobs.runner import load_function, run_job
 from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot, sha256
+from cryolattice.store.array_store import ArrayStore, open_store, sha256
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1.dataset_service_pb2 import FileRole, UploadHeader
@@ -33,7 +33,7 @@ _KINDS = {
 }
 
 
-def ingest(header: UploadHeader, data: bytes, root: ObjectRoot) -> DatasetReader:
+def ingest(header: UploadHeader, data: bytes, root: ArrayStore) -> DatasetReader:
     """Commit an uploaded file as a dataset: read and checked by its role, or kept as it is.
 
     Raises
@@ -75,7 +75,7 @@ def _answer(request: dict[str, Any], settings: Settings) -> dict[str, Any]:
             run_job(request["job"], settings)
             return {}
         header = UploadHeader.FromString(base64.b64decode(request["header"]))
-        reader = ingest(header, Path(request["path"]).read_bytes(), ObjectRoot(settings.store_url))
+        reader = ingest(header, Path(request["path"]).read_bytes(), open_store(settings.store_url))
         return {"kind": reader.manifest.kind, "id": reader.manifest.id}
     except CryolatticeError as error:
         failure = error

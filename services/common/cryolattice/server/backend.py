@@ -19,7 +19,7 @@ from cryolattice.jobs.supervisor import Supervisor
 from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.names import parse_project, resource_name
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import job_pb2
 
@@ -45,7 +45,7 @@ class Backend:
     """Settings, store, ledger and the processes of one server."""
 
     settings: Settings
-    root: ObjectRoot
+    root: ArrayStore
     ledger: Ledger
     supervisor: Supervisor
     services: tuple[Service, ...]

@@ -21,7 +21,7 @@ from cryolattice.server.dataset_servicer import DatasetServicer
 from cryolattice.server.error_interceptor import ErrorInterceptor
 from cryolattice.server.job_servicer import JobServicer
 from cryolattice.settings import Settings
-from cryolattice.store.objects import ObjectRoot
+from cryolattice.store.array_store import open_store
 from cryolattice_api.common.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -75,7 +75,7 @@ async def running_server(
     """
     ledger = Ledger(settings.ledger_url)
     supervisor = Supervisor(settings, ledger)
-    backend = Backend(settings, ObjectRoot(settings.store_url), ledger, supervisor, tuple(services))
+    backend = Backend(settings, open_store(settings.store_url), ledger, supervisor, tuple(services))
     server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
     job_service_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(backend), server)
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(backend), server)

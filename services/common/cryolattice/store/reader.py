@@ -14,9 +14,9 @@ from cryolattice.errors import (
     MissingChunkError,
     NotFoundError,
 )
+from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import read_array, read_xarray
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest
-from cryolattice.store.objects import ObjectRoot, sha256
 from cryolattice.store.zarr_stores import ManifestStore
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DatasetReader:
 
     @classmethod
     def open(
-        cls, root: ObjectRoot, kind: str, identifier: str, expected_sha256: str = ""
+        cls, root: ArrayStore, kind: str, identifier: str, expected_sha256: str = ""
     ) -> DatasetReader:
         """Open a dataset below a root.
 

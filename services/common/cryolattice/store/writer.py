@@ -12,7 +12,8 @@ import numpy as np
 import rfc8785
 from numpy.typing import NDArray
 
-from cryolattice.errors import CorruptDataError
+from cryolattice.errors import ConflictError, CorruptDataError, MissingChunkError
+from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import (
     ArraySpec,
     chunk_keys,
@@ -22,7 +23,6 @@ from cryolattice.store.arrays import (
     write_part,
 )
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest, StoredObject
-from cryolattice.store.objects import ObjectRoot, sha256
 from cryolattice.store.reader import DatasetReader, dataset_prefix
 from cryolattice.store.zarr_stores import WriteOnceStore, is_metadata
 
@@ -45,19 +45,24 @@ class DatasetWriter:
 
     Parameters
     ----------
-    root : ObjectRoot
+    root : ArrayStore
         The store.
     kind, identifier : str
         Which dataset.
     attempt : int
         Which run of the job this is.
+    epoch : int
+        As `take_over` has set it in the writer that leads; 0 where nobody can take over.
     """
 
-    def __init__(self, root: ObjectRoot, kind: str, identifier: str, attempt: int = 1) -> None:
+    def __init__(
+        self, root: ArrayStore, kind: str, identifier: str, attempt: int = 1, epoch: int = 0
+    ) -> None:
         self.root = root
         self.kind = kind
         self.id = identifier
         self.attempt = attempt
+        self.epoch = epoch
         self.prefix = dataset_prefix(kind, identifier)
         self._zarr = WriteOnceStore(root, f"{self.prefix}/data.zarr")
         self._files: dict[str, str] = {}
@@ -99,8 +104,33 @@ class DatasetWriter:
         """Add a JSON file."""
         self.add_file(name, json.dumps(value, indent=1, allow_nan=False).encode())
 
+    def take_over(self) -> None:
+        """Begin a new epoch: receipts and manifest of those that began before are refused."""
+        while True:
+            self.epoch = self._latest_epoch() + 1
+            if self.root.put_new(f"{self.prefix}/epochs/{self.epoch}", b""):
+                return
+
+    def require_latest(self) -> None:
+        """Raise `ConflictError` where somebody else has taken over."""
+        if self.epoch and self._latest_epoch() > self.epoch:
+            raise ConflictError(
+                f"attempt {self.attempt} at dataset {self.id} is over: another has taken over"
+            )
+
+    def _latest_epoch(self) -> int:
+        begun = self.root.list(f"{self.prefix}/epochs")
+        return max((int(key.rsplit("/", 1)[-1]) for key, _ in begun), default=0)
+
     def write_receipt(self, tile: int, *, seed: int = 0) -> None:
-        """Record the chunks written since the writer was made as those of `tile`."""
+        """Record the chunks written since the writer was made as those of `tile`.
+
+        Raises
+        ------
+        ConflictError
+            A later attempt has taken over.
+        """
+        self.require_latest()
         receipt: dict[str, Any] = {
             "tile": tile,
             "attempt": self.attempt,
@@ -120,6 +150,35 @@ class DatasetWriter:
             return None
         chunks: dict[str, str] = json.loads(self.root.get(key))["chunks"]
         return chunks
+
+    def finished(self, tile_count: int) -> set[int]:
+        """Return the tiles whose receipt holds; of the others, remove what is damaged."""
+        stem = f"{self.prefix}/receipts/"
+        stored = {key for key, _ in self.root.list(stem)}
+        return {
+            tile
+            for tile in range(tile_count)
+            if self._receipt_key(tile) in stored and self._holds(tile)
+        }
+
+    def _holds(self, tile: int) -> bool:
+        try:
+            chunks = self.receipt(tile) or {}
+        except (ValueError, KeyError):
+            self.root.delete(self._receipt_key(tile))
+            return False
+        damaged = []
+        for name, digest in chunks.items():
+            try:
+                if sha256(self.root.get(f"{self.prefix}/{name}")) != digest:
+                    damaged.append(name)
+            except MissingChunkError:
+                damaged.append(name)
+        if damaged:
+            # the receipt goes first: without it the tile is computed again, whatever happens next
+            for name in (f"receipts/{tile}.json", *damaged):
+                self.root.delete(f"{self.prefix}/{name}")
+        return not damaged
 
     def committed(self) -> DatasetReader | None:
         """Return the dataset if it is committed."""
@@ -153,6 +212,8 @@ class DatasetWriter:
         CorruptDataError
             A tile has no receipt, a chunk is missing, or the store holds other bytes than the
             receipt says.
+        ConflictError
+            A later attempt has taken over.
         """
         expected = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
         expected |= self._files
@@ -164,7 +225,7 @@ class DatasetWriter:
         objects, wanted = [], set()
         for key, _ in self.root.list(self.prefix):
             name = key.removeprefix(f"{self.prefix}/")
-            if name.startswith("receipts/") or name == MANIFEST_KEY:
+            if name.startswith(("receipts/", "epochs/")) or name == MANIFEST_KEY:
                 continue
             data = self.root.get(key)
             digest = sha256(data)
@@ -189,8 +250,11 @@ class DatasetWriter:
             attempt=self.attempt,
             versions=component_versions(),
         )
+        self.root.persist(f"{self.prefix}/{stored.key}" for stored in objects)
+        self.require_latest()
         # a racing writer may have committed the same question: then its manifest stands
         self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json())
+        self.root.persist([f"{self.prefix}/{MANIFEST_KEY}"])
         return DatasetReader.open(self.root, self.kind, self.id)
 
     def discard(self) -> None:

@@ -1,0 +1,229 @@
+"""Objects under one root URL: a folder, or a bucket of an S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlparse
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, S3Store
+
+from cryolattice.errors import (
+    InvalidInputError,
+    MissingChunkError,
+    PreconditionError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+# how obstore names a file that is being written
+_STAGED = re.compile(r"#\d+$")
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data`, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class ArrayStore(Protocol):
+    """Keys and bytes below a root URL; `cryolattice.testing.array_store` tells what must hold.
+
+    Whatever the store cannot do for want of space, permission or connection raises
+    `StoreUnavailableError`. Instances can be pickled.
+    """
+
+    @property
+    def url(self) -> str:
+        """The root, without a slash at its end."""
+
+    def get(self, key: str) -> bytes:
+        """Return the object's bytes.
+
+        Raises
+        ------
+        MissingChunkError
+            There is no such object.
+        """
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Create the object, whole or not at all; return False where it exists already."""
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield key and size of every object below `prefix`, which ends at a slash or the end."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
+
+    def persist(self, keys: Iterable[str]) -> None:
+        """Return once these objects would survive a power failure."""
+
+    def remains(self, older_than_seconds: float) -> Iterator[str]:
+        """Yield what killed writers left and `list` does not show, as keys for `delete`."""
+
+
+def open_store(url: str) -> ArrayStore:
+    """Return the store at ``file:///folder`` (made when missing) or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    InvalidInputError
+        Another scheme.
+    PreconditionError
+        The folder cannot be made.
+    """
+    match urlparse(url).scheme:
+        case "file":
+            return FolderStore(url)
+        case "s3":
+            return BucketStore(url)
+    raise InvalidInputError(
+        f"store URL is {url!r}: write file:///FOLDER or s3://BUCKET/PREFIX",
+        field="CRYOLATTICE_STORE_URL",
+    )
+
+
+class _ObjectsOfObstore:
+    """What both kinds of store have in common.
+
+    Parameters
+    ----------
+    url : str
+        The root.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._objects = self._open()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.url,)
+
+    def _open(self) -> ObjectStore:
+        raise NotImplementedError
+
+    def get(self, key: str) -> bytes:
+        """Return the object's bytes."""
+        with self._failures():
+            try:
+                return bytes(obstore.get(self._objects, key).bytes())
+            except FileNotFoundError as error:
+                raise MissingChunkError(f"object {key} is missing from {self.url}") from error
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        with self._failures():
+            try:
+                obstore.head(self._objects, key)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Create the object unless it exists; return whether this call created it."""
+        with self._failures():
+            try:
+                obstore.put(self._objects, key, data, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield key and size of every object below `prefix`."""
+        with self._failures():
+            for batch in obstore.list(self._objects, prefix=prefix):
+                for entry in batch:
+                    yield entry["path"], entry["size"]
+
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
+        with self._failures():
+            try:
+                obstore.delete(self._objects, key)
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            raise StoreUnavailableError(
+                f"the store {self.url} failed: {str(error).splitlines()[0]}. Mend it (space, "
+                "permission, connection), then resume the job: finished tiles are kept",
+                field="CRYOLATTICE_STORE_URL",
+            ) from error
+
+
+class FolderStore(_ObjectsOfObstore):
+    """Objects as files below a folder."""
+
+    def _open(self) -> ObjectStore:
+        self._folder = Path(unquote(urlparse(self.url).path) or "/")
+        try:
+            return LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
+        except OSError as error:
+            raise PreconditionError(
+                f"the store {self._folder} cannot be opened ({error}): set CRYOLATTICE_HOME to a "
+                "folder you may write to, or CRYOLATTICE_STORE_URL",
+                field="CRYOLATTICE_STORE_URL",
+            ) from error
+
+    def persist(self, keys: Iterable[str]) -> None:
+        """Flush the files, then the folders that name them."""
+        folders: set[Path] = set()
+        with self._failures():
+            for key in keys:
+                path = self._folder / key
+                _flush(path)
+                folders.update(path.parents[: len(Path(key).parts)])
+            for folder in sorted(folders, reverse=True):
+                _flush(folder)
+
+    def remains(self, older_than_seconds: float) -> Iterator[str]:
+        """Yield the staged files of killed writers."""
+        latest = time.time() - older_than_seconds
+        for path in self._folder.rglob("*#*"):
+            if _STAGED.search(path.name) and path.is_file() and path.stat().st_mtime < latest:
+                yield path.relative_to(self._folder).as_posix()
+
+    def delete(self, key: str) -> None:
+        """Remove the object or what is left of one; one that is not there is no error."""
+        if _STAGED.search(key):
+            (self._folder / key).unlink(missing_ok=True)
+        else:
+            super().delete(key)
+
+
+class BucketStore(_ObjectsOfObstore):
+    """Objects of an S3 bucket; endpoint and credentials come from the ``AWS_*`` variables."""
+
+    def _open(self) -> ObjectStore:
+        return S3Store.from_url(self.url)
+
+    def persist(self, keys: Iterable[str]) -> None:
+        """Do nothing: what the server has acknowledged is its to keep."""
+
+    def remains(self, older_than_seconds: float) -> Iterator[str]:  # noqa: ARG002 - the protocol's
+        """Yield nothing: a put is whole or absent."""
+        yield from ()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,87 @@
+"""Real servers for the tests, from wheels: an S3 server and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BUCKET = "bucket"
+_START_SECONDS = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class S3Server:
+    """SeaweedFS on a folder; `kill` and `start` it as often as a test likes."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"s3://{BUCKET}/root"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests-secret",
+        }
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parts = ("master", "volume", "filer", "admin")
+        ports = {f"{name}.port{kind}": free_port() for name in parts for kind in ("", ".grpc")}
+        command = [
+            Path(sys.executable).parent / "weed", "mini", f"-dir={self.folder}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            f"-bucket={BUCKET}", "-admin.ui=false", "-webdav=false", f"-s3.port={self.port}",
+            f"-s3.port.grpc={free_port()}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            "-master.telemetry=false", *(f"-{name}={port}" for name, port in ports.items()),
+        ]  # fmt: skip
+        with (self.folder.parent / "s3.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._healthy():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError((self.folder.parent / "s3.log").read_text()[-2000:])
+            time.sleep(0.1)
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/healthz", timeout=1
+            ) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
