@@ -7,7 +7,7 @@ PACKAGES := common modeler simulator analyzer
 TEST_ENVIRONMENT := RAY_AUTH_MODE=disabled OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 LOCK_INPUTS := pyproject.toml $(PACKAGES:%=services/%/pyproject.toml)
 
-.PHONY: help setup lock stubs format lint test demo clean
+.PHONY: help setup lock stubs reference format lint test demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,17 +34,21 @@ lock: | $(UV) ## recompute requirements.lock
 stubs: .venv/.complete ## regenerate services/common/cryolattice_api from protos/
 	@$(BIN)/python tools/generate_stubs.py
 
+reference: .venv/.complete ## regenerate docs/reference from the command line, protocols, settings, errors
+	@$(BIN)/python tools/generate_reference.py
+
 format: .venv/.complete ## format the sources
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/buf format --write protos
 
-lint: .venv/.complete ## formatting, lint, types, import rules, protocols, stubs
+lint: .venv/.complete ## formatting, lint, types, import rules, protocols, stubs, reference
 	@echo "==> ruff" && $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@echo "==> mypy" && $(BIN)/mypy services tools benchmarks
 	@echo "==> import-linter" && $(BIN)/lint-imports
 	@echo "==> buf" && $(BIN)/buf lint && $(BIN)/buf format --diff --exit-code protos
 	@echo "==> stubs" && $(BIN)/python tools/generate_stubs.py --check
+	@echo "==> reference" && $(BIN)/python tools/generate_reference.py --check
 	@echo "==> buf breaking" && tools/check_breaking.sh
 
 test: .venv/.complete ## set up and run the suite

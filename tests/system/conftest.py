@@ -59,11 +59,6 @@ def _runner(home: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
 def cryolattice(home: Path) -> Run:
     """Runs the command, embedded."""
     return _runner(home)

@@ -1,0 +1,95 @@
+"""Runs the console blocks of a page as a reader would, and compares what is printed.
+
+A line that begins with ``$`` is a command; the lines below are its output, where ``...`` stands
+for anything and white space does not count. Without such lines the output is not compared. A
+command succeeds, unless the output shown begins with ``error:``: then it fails with exit code 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from cryolattice.cli.main import run
+
+_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+_SHELL_SYNTAX = set("|&;<>()$`*?~!\n")
+_TIMEOUT_SECONDS = 280
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a console block and the output that the page shows."""
+
+    text: str
+    expected: str
+
+
+def commands(source: str) -> list[Command]:
+    """Split a console block into its commands."""
+    found: list[tuple[list[str], list[str]]] = []
+    for line in source.splitlines():
+        if line.startswith("$ "):
+            found.append(([line[2:]], []))
+        elif found and not found[-1][1] and found[-1][0][-1].endswith("\\"):
+            found[-1][0].append(line)
+        elif found:
+            found[-1][1].append(line)
+        else:
+            raise ValueError(f"a console block begins with '$ ', not with {line!r}")
+    return [Command("\n".join(text), "\n".join(output).strip()) for text, output in found]
+
+
+def compare(expected: str, printed: str) -> None:
+    """Fail where what was printed is not what the page shows."""
+    # doctest takes a leading ellipsis for a continuation prompt only when parsing, not here
+    example = doctest.Example(source="", want=expected.strip() + "\n")
+    checker = doctest.OutputChecker()
+    if not checker.check_output(example.want, printed.strip() + "\n", _FLAGS):
+        raise AssertionError(checker.output_difference(example, printed, _FLAGS))
+
+
+def execute(command: Command, folder: Path) -> None:
+    """Run a command in `folder` and compare."""
+    words = shlex.split(command.text.replace("\\\n", " "))
+    plain = not _SHELL_SYNTAX & set(command.text.replace("\\\n", " "))
+    ours = plain and words[0] == "cryolattice" and words[1] != "serve"
+    code, out, err = _in_process(words) if ours else _in_shell(command.text, folder)
+    fails = command.expected.startswith("error:")
+    if code != (2 if fails else 0):
+        raise AssertionError(f"'{command.text}' ended with {code}:\n{out}{err}")
+    if command.expected:
+        compare(command.expected, err if fails else out)
+
+
+def _in_process(words: list[str]) -> tuple[int, str, str]:
+    """Run our own command without starting Python again, which takes longer than most answers."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", words),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = run()
+    return code, out.getvalue(), err.getvalue()
+
+
+def _in_shell(text: str, folder: Path) -> tuple[int, str, str]:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
