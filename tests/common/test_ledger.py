@@ -4,10 +4,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from cryolattice.errors import (
     ConflictError,
@@ -17,9 +20,11 @@ from cryolattice.errors import (
     PreconditionError,
     RequestIdReusedError,
 )
+from cryolattice.ledger.database import open_database
 from cryolattice.ledger.ledger import TERMINAL, JobRecord, Ledger
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
+from tests.servers import Postgresql
 
 LEASE = 30.0
 ANY_TIME = [
@@ -27,6 +32,21 @@ ANY_TIME = [
     job_pb2.JOB_STATE_WAITING_FOR_RESOURCES,
     job_pb2.JOB_STATE_FINALIZING,
 ]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, settings: Settings) -> str:
+    if request.param == "sqlite":
+        return settings.ledger_url
+    server: Postgresql = request.getfixturevalue("postgresql_server")
+    return server.new_url()
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    ledger = Ledger(url)
+    yield ledger
+    ledger.close()
 
 
 def _create(ledger: Ledger, project: str = "p", request_id: str = "", body: str = "") -> str:
@@ -246,10 +266,10 @@ for _ in range(15):
 """
 
 
-def test_many_processes_share_a_new_ledger(settings: Settings) -> None:
+def test_many_processes_share_a_new_ledger(url: str) -> None:
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", HAMMER, settings.ledger_url],
+            [sys.executable, "-c", HAMMER, url],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -263,7 +283,7 @@ def test_many_processes_share_a_new_ledger(settings: Settings) -> None:
     for worker in workers:
         _, errors = worker.communicate(timeout=120)
         assert worker.returncode == 0, errors
-    ledger = Ledger(settings.ledger_url)
+    ledger = Ledger(url)
     records, token = ledger.list_jobs("p", 1000, "")
     ledger.close()
     assert len(records) == 60
@@ -271,7 +291,36 @@ def test_many_processes_share_a_new_ledger(settings: Settings) -> None:
     assert {record.job.etag for record in records} == {"5"}
 
 
-def test_readers_do_not_wait_for_a_writer(ledger: Ledger, settings: Settings) -> None:
+def test_one_of_many_servers_takes_a_job(url: str) -> None:
+    ledgers = [Ledger(url) for _ in range(4)]
+    name = _create(ledgers[0])
+
+    def begin(ledger: Ledger) -> int:
+        try:
+            return ledger.begin_attempt(name, "me", LEASE).attempt
+        except JobNotActiveError:
+            return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(begin, ledgers)) == [0, 0, 0, 1]
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_racing_servers_store_a_request_once(url: str) -> None:
+    ledgers = [Ledger(url) for _ in range(4)]
+    request = str(uuid4())
+    with ThreadPoolExecutor(4) as pool:
+        names = set(pool.map(lambda ledger: _create(ledger, request_id=request), ledgers * 4))
+        list(pool.map(lambda ledger: ledger.register_dataset("p", "models", "00"), ledgers * 4))
+    assert len(names) == 1
+    assert ledgers[0].list_datasets("p", "", 0, "")[0] == [("models", "00")]
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_readers_do_not_wait_for_a_writer(settings: Settings) -> None:
+    ledger = Ledger(settings.ledger_url)
     name = _create(ledger)
     with sqlite3.connect(settings.home / "ledger.db", isolation_level=None) as writer:
         writer.execute("BEGIN IMMEDIATE")
@@ -280,11 +329,16 @@ def test_readers_do_not_wait_for_a_writer(ledger: Ledger, settings: Settings) ->
         assert time.monotonic() - began < 5
         writer.execute("ROLLBACK")
     writer.close()
+    ledger.close()
 
 
 def test_a_ledger_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="sqlite:///FILE"):
-        Ledger("not a url")
+    for url in ("not a url", "nosuch://host/name"):
+        with pytest.raises(InvalidInputError, match="sqlite:///FILE"):
+            Ledger(url)
+    with pytest.raises(PreconditionError, match=r"\*\*\*@127.0.0.1") as caught:
+        Ledger("postgresql+psycopg://me:secret@127.0.0.1:9/name")
+    assert "secret" not in str(caught.value)
     (tmp_path / "file").write_text("no database " * 100)
     with pytest.raises(PreconditionError, match="not a database"):
         Ledger(f"sqlite:///{tmp_path}/file")
@@ -292,9 +346,10 @@ def test_a_ledger_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         Ledger(f"sqlite:///{tmp_path}/file/ledger.db")
 
 
-def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger, settings: Settings) -> None:
-    with sqlite3.connect(settings.home / "ledger.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+def test_a_ledger_of_a_later_version_is_refused(url: str) -> None:
+    engine = open_database(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
     with pytest.raises(PreconditionError, match="later version"):
-        Ledger(settings.ledger_url)
+        Ledger(url)

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
+from cryolattice.client.routing import RoutedChannel, parse_addresses
 from cryolattice.error_status import from_status
 from cryolattice.errors import (
     CryolatticeError,
@@ -26,8 +27,23 @@ _SERVICE_CONFIG = """{"methodConfig": [{
                   "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
 
 
-def open_channel(address: str) -> grpc.Channel:
-    """Return a channel that retries while the server is away for a moment."""
+def open_channel(server: str) -> grpc.Channel:
+    """Return a channel that retries while the server is away for a moment.
+
+    `server` is one address, or one for each service as `parse_addresses` reads them.
+
+    Raises
+    ------
+    InvalidInputError
+        It is neither.
+    """
+    if "=" not in server or server.startswith("unix:"):
+        return _open_channel(server)
+    addresses = parse_addresses(server)
+    return RoutedChannel({name: _open_channel(address) for name, address in addresses.items()})
+
+
+def _open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(
         address,
         options=[

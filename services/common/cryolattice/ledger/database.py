@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from cryolattice.errors import InvalidInputError, PreconditionError
 
 _HEAD = "0001"
+_UPGRADE_LOCK = 0x63727931  # any number that only this program uses
 
 
 def open_database(url: str) -> Engine:
@@ -38,7 +39,20 @@ def open_database(url: str) -> Engine:
             engine = sa.create_engine(parsed, pool_pre_ping=True)
         with engine.begin() as connection:
             if _revision(connection) != _HEAD:
+                _wait_for_upgrades(connection)
                 _upgrade(connection)
+    except ModuleNotFoundError as error:
+        raise PreconditionError(
+            f"the ledger {parsed.render_as_string()} needs the package {error.name}: "
+            "pip install 'cryolattice[postgresql]'",
+            field="CRYOLATTICE_LEDGER_URL",
+        ) from error
+    except sa.exc.NoSuchModuleError as error:
+        raise InvalidInputError(
+            f"ledger URL is {parsed.render_as_string()!r}: write sqlite:///FILE or "
+            "postgresql+psycopg://...",
+            field="CRYOLATTICE_LEDGER_URL",
+        ) from error
     except (OSError, sa.exc.DBAPIError) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         raise PreconditionError(
@@ -75,6 +89,12 @@ def _revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
     return found
+
+
+def _wait_for_upgrades(connection: Connection) -> None:
+    """Let one of several servers that start at once make the tables, and the rest find them."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
 
 
 def _upgrade(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -82,6 +83,13 @@ class Ledger:
         RequestIdReusedError
             The request id came with another body.
         """
+        try:
+            return self._create(record, request_id, request_sha256)
+        except sa.exc.IntegrityError:
+            # another server has just stored the same request: now it is found
+            return self._create(record, request_id, request_sha256)
+
+    def _create(self, record: JobRecord, request_id: str, request_sha256: str) -> JobRecord:
         project, identifier = parse_resource(record.job.name, "jobs")
         with self._engine.begin() as connection:
             if request_id:
@@ -172,7 +180,7 @@ class Ledger:
             A later attempt has taken the job over, or it waits for one.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name)
+            row = _row(connection, name, lock=True)
             job = _record(row).job
             if job.state in TERMINAL:
                 raise JobNotActiveError(f"{name} has ended ({_state(job)}): it cannot change")
@@ -193,7 +201,7 @@ class Ledger:
             The job has ended or somebody works on it.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name)
+            row = _row(connection, name, lock=True)
             record = _record(row)
             job = record.job
             if job.state in TERMINAL or record.held:
@@ -224,7 +232,7 @@ class Ledger:
     def cancel(self, name: str) -> job_pb2.Job:
         """Ask a job to stop; one that nobody works on is cancelled at once."""
         with self._engine.begin() as connection:
-            row = _row(connection, name)
+            row = _row(connection, name, lock=True)
             record = _record(row)
             job = record.job
             if job.state in TERMINAL:
@@ -249,7 +257,7 @@ class Ledger:
             It succeeded, or somebody works on it.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name)
+            row = _row(connection, name, lock=True)
             record = _record(row)
             job = record.job
             if job.state not in _RESUMABLE and not record.abandoned:
@@ -273,7 +281,7 @@ class Ledger:
             It has not ended.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name)
+            row = _row(connection, name, lock=True)
             job = _record(row).job
             if job.state not in TERMINAL:
                 raise JobNotActiveError(f"{name} is {_state(job)}: cancel it before deleting it")
@@ -293,17 +301,13 @@ class Ledger:
 
     def register_dataset(self, project: str, kind: str, identifier: str) -> None:
         """Give a committed dataset its name in a project; doing it again changes nothing."""
-        with self._engine.begin() as connection:
-            present = _first(
-                connection,
-                sa.select(DATASETS).where(
-                    DATASETS.c.project == project, DATASETS.c.id == identifier
-                ),
+        if self.dataset_kind(project, identifier) is not None:
+            return
+        # another server may do the same at this moment
+        with suppress(sa.exc.IntegrityError), self._engine.begin() as connection:
+            connection.execute(
+                sa.insert(DATASETS).values(project=project, id=identifier, kind=kind)
             )
-            if present is None:
-                connection.execute(
-                    sa.insert(DATASETS).values(project=project, id=identifier, kind=kind)
-                )
 
     def dataset_kind(self, project: str, identifier: str) -> str | None:
         """Return the kind of a project's dataset, None where the project has none of this id."""
@@ -335,11 +339,11 @@ def _first(connection: Connection, query: sa.Select[tuple[object, ...]]) -> RowM
     return connection.execute(query).mappings().first()
 
 
-def _row(connection: Connection, name: str) -> RowMapping:
+def _row(connection: Connection, name: str, *, lock: bool = False) -> RowMapping:
     project, identifier = parse_resource(name, "jobs")
-    row = _first(
-        connection, sa.select(JOBS).where(JOBS.c.project == project, JOBS.c.id == identifier)
-    )
+    query = sa.select(JOBS).where(JOBS.c.project == project, JOBS.c.id == identifier)
+    # SQLite has one writer at a time anyway, and ignores this
+    row = _first(connection, query.with_for_update() if lock else query)
     if row is None:
         raise JobNotFoundError(
             f"no job {resource_name(project, 'jobs', identifier)}: "
