@@ -22,7 +22,6 @@ import numpy as np
 
 from cryolattice import connect
 from cryolattice.settings import Settings
-from cryolattice.workflows.identify import IdentifyOptions, identify
 
 ROOT = Path(__file__).resolve().parent.parent
 PARENT = ROOT / "examples" / "na2nh2bh4" / "na2nh2bh4_cubic.cif"
@@ -90,20 +89,17 @@ def main() -> int:
         subprocess.run([sys.executable, generator, planted, *numbers], check=True)
     truths = json.loads((planted / "truth.json").read_text())
     outcomes: list[str] = []
-    with connect(settings=Settings(home=options.out / "data")) as lab:
+    with connect(settings=Settings(home=options.out / "data"), show_progress=False) as lab:
         for name, truth in list(truths.items())[: options.count]:
             begun = time.monotonic()
-            result = identify(
-                lab,
+            result = lab.identify(
                 planted / f"{name}.mrc",
                 PARENT,
                 (2, 2, 1),
-                IdentifyOptions(
-                    dose_e_per_angstrom2=truth["dose_e_per_angstrom2"],
-                    energy_kev=truth["energy_kev"],
-                    cs_mm=truth["cs_mm"],
-                ),
-            )
+                dose_e_per_angstrom2=truth["dose_e_per_angstrom2"],
+                energy_kev=truth["energy_kev"],
+                cs_mm=truth["cs_mm"],
+            ).to_dict()
             outcomes.append(judge(result, truth))
             print(row(name, result, truth, time.monotonic() - begun), flush=True)
     print(", ".join(f"{outcomes.count(kind)} {kind}" for kind in ("right", "open", "WRONG")))

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from cryolattice.canonical import canonical_json, dataset_id, spec_sha256
-from cryolattice.client.lab import Lab, connect
+from cryolattice.client.connection import Connection
 from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
 from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.settings import Settings
@@ -104,7 +104,7 @@ def queue_models(settings: Settings, ledger: Ledger) -> QueueModels:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """One embedded server, with its workers, for all tests."""
-    with connect(settings=Settings(home=tmp_path_factory.mktemp("lab"))) as lab:
+    with Connection(settings=Settings(home=tmp_path_factory.mktemp("lab"))) as lab:
         yield lab

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cryolattice.client.lab import Lab, connect
+from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     InvalidInputError,
     LimitExceededError,
@@ -29,7 +29,7 @@ def test_where_no_server_answers(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     with (
-        connect(address, settings=Settings(home=tmp_path)) as lab,
+        Connection(address, settings=Settings(home=tmp_path)) as lab,
         pytest.raises(ServerUnavailableError, match=address),
     ):
         lab.list_jobs()
@@ -37,24 +37,24 @@ def test_where_no_server_answers(tmp_path: Path) -> None:
 
 
 def test_a_client_of_a_deployment_reads_through_the_server(
-    lab: Lab, models_spec: ModelsSpecs, tmp_path: Path
+    lab: Connection, models_spec: ModelsSpecs, tmp_path: Path
 ) -> None:
     request = modeler_pb2.CreateModelsJobRequest(spec=models_spec(seed=200))
     ref = lab.run_job(lab.modeler.CreateModelsJob, request)
-    with connect(lab.address, settings=Settings(home=tmp_path)) as remote:
+    with Connection(lab.address, settings=Settings(home=tmp_path)) as remote:
         reader = remote.open_ref(ref)
         assert reader.to_xarray()["cell"].shape == reader.array("cell").shape
         assert remote.get_job(reader.manifest.job).output == ref
     assert list(tmp_path.iterdir()) == []
 
 
-def test_errors_of_the_server_are_raised_as_they_were(lab: Lab) -> None:
+def test_errors_of_the_server_are_raised_as_they_were(lab: Connection) -> None:
     with pytest.raises(InvalidInputError) as caught:
         lab.get_job("nonsense")
     assert caught.value.field == "name"
 
 
-def test_a_request_that_is_too_large(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_a_request_that_is_too_large(lab: Connection, models_spec: ModelsSpecs) -> None:
     spec = models_spec()
     spec.parent_crystal.cif += "#" * (17 << 20)
     request = modeler_pb2.CreateModelsJobRequest(parent=lab.parent, spec=spec, validate_only=True)
@@ -62,7 +62,7 @@ def test_a_request_that_is_too_large(lab: Lab, models_spec: ModelsSpecs) -> None
         lab.call(lab.modeler.CreateModelsJob, request)
 
 
-def test_a_page_of_large_jobs_arrives(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_a_page_of_large_jobs_arrives(lab: Connection, models_spec: ModelsSpecs) -> None:
     spec = models_spec()
     spec.parent_crystal.cif += "# " + "reflections " * 200_000
     ledger = Ledger(lab.settings.ledger_url)
@@ -81,7 +81,7 @@ def test_a_page_of_large_jobs_arrives(lab: Lab, models_spec: ModelsSpecs) -> Non
     ledger.close()
 
 
-def test_a_file_that_cannot_be_opened(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened(lab: Connection, tmp_path: Path) -> None:
     for path in (tmp_path / "nope.mrc", tmp_path):
         with pytest.raises(UnreadableFileError, match=path.name) as caught:
             lab.upload(path, UploadHeader())

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from cryolattice.cli.main import run
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
@@ -53,20 +53,22 @@ class Command:
 
 @pytest.fixture
 def command(
-    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: Connection, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     monkeypatch.setenv("COLUMNS", "200")
     return Command(capsys, monkeypatch, lab.address)
 
 
 @pytest.fixture
-def file(lab: Lab, tmp_path: Path) -> DatasetRef:
+def file(lab: Connection, tmp_path: Path) -> DatasetRef:
     path = tmp_path / "file.bin"
     path.write_bytes(uuid4().bytes)
     return lab.upload(path, UploadHeader(role=FILE_ROLE_PLAIN))
 
 
-def test_jobs_are_listed_and_shown(command: Command, lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_jobs_are_listed_and_shown(
+    command: Command, lab: Connection, models_spec: ModelsSpecs
+) -> None:
     request = modeler_pb2.CreateModelsJobRequest(spec=models_spec(seed=300))
     lab.run_job(lab.modeler.CreateModelsJob, request)
     job = command.json("jobs", "list")["jobs"][0]
@@ -100,7 +102,7 @@ def test_datasets_are_listed_shown_verified_and_exported(
     assert "exists" in errors
 
 
-def test_damage_is_ours(command: Command, lab: Lab, file: DatasetRef) -> None:
+def test_damage_is_ours(command: Command, lab: Connection, file: DatasetRef) -> None:
     identifier = file.name.rsplit("/", 1)[-1]
     path = lab.settings.home / "store/datasets/file" / identifier / "files/file.bin"
     path.write_bytes(b"damaged")

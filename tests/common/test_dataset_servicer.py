@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from cryolattice.client.calls import open_channel
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     CorruptDataError,
     DatasetNotFoundError,
@@ -38,7 +38,7 @@ PLAIN = dataset_service_pb2.FILE_ROLE_PLAIN
 
 
 @pytest.fixture(scope="module")
-def channel(lab: Lab) -> Iterator[grpc.Channel]:
+def channel(lab: Connection) -> Iterator[grpc.Channel]:
     with open_channel(lab.address) as channel:
         yield channel
 
@@ -48,21 +48,23 @@ def datasets(channel: grpc.Channel) -> dataset_service_pb2_grpc.DatasetServiceSt
     return dataset_service_pb2_grpc.DatasetServiceStub(channel)
 
 
-def _upload(lab: Lab, folder: Path, data: bytes, name: str = "file.bin") -> dataset_pb2.DatasetRef:
+def _upload(
+    lab: Connection, folder: Path, data: bytes, name: str = "file.bin"
+) -> dataset_pb2.DatasetRef:
     path = folder / name
     path.write_bytes(data)
     return lab.upload(path, dataset_service_pb2.UploadHeader(role=PLAIN))
 
 
-def _stored(lab: Lab) -> set[Path]:
+def _stored(lab: Connection) -> set[Path]:
     return {path for path in (lab.settings.home / "store").rglob("*") if path.is_file()}
 
 
-def _folder(lab: Lab, ref: dataset_pb2.DatasetRef) -> Path:
+def _folder(lab: Connection, ref: dataset_pb2.DatasetRef) -> Path:
     return lab.settings.home / "store" / "datasets" / ref.kind / ref.name.rsplit("/", 1)[-1]
 
 
-def test_a_plain_file_becomes_a_dataset(lab: Lab, tmp_path: Path) -> None:
+def test_a_plain_file_becomes_a_dataset(lab: Connection, tmp_path: Path) -> None:
     ref = _upload(lab, tmp_path, b"hello", "notes ä.txt")
     assert ref.kind == "file"
     reader = lab.open_ref(ref)
@@ -74,7 +76,7 @@ def test_a_plain_file_becomes_a_dataset(lab: Lab, tmp_path: Path) -> None:
     assert _upload(lab, tmp_path, b"other", "notes ä.txt").name != ref.name
 
 
-def test_a_micrograph_becomes_arrays(lab: Lab, examples: Path) -> None:
+def test_a_micrograph_becomes_arrays(lab: Connection, examples: Path) -> None:
     header = dataset_service_pb2.UploadHeader(role=MICROGRAPH)
     header.image.dose_e_per_angstrom2 = 22.0
     ref = lab.upload(examples / "micrograph_a.mrc", header)
@@ -86,7 +88,7 @@ def test_a_micrograph_becomes_arrays(lab: Lab, examples: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 100, 1024 + 2000])
 def test_an_unreadable_micrograph_leaves_nothing(
-    lab: Lab,
+    lab: Connection,
     datasets: dataset_service_pb2_grpc.DatasetServiceStub,
     examples: Path,
     tmp_path: Path,
@@ -117,7 +119,7 @@ def test_an_unreadable_micrograph_leaves_nothing(
         lab.upload(path, dataset_service_pb2.UploadHeader(role=MICROGRAPH))
 
 
-def test_a_missing_calibration_leaves_nothing(lab: Lab, examples: Path) -> None:
+def test_a_missing_calibration_leaves_nothing(lab: Connection, examples: Path) -> None:
     before = _stored(lab)
     series = dataset_service_pb2.UploadHeader(role=dataset_service_pb2.FILE_ROLE_DIFFRACTION_SERIES)
     with pytest.raises(MissingCalibrationError, match="dose") as caught:
@@ -168,7 +170,7 @@ def test_an_upload_begins_with_its_header(
 
 
 def test_a_large_object_is_read_in_parts(
-    lab: Lab, datasets: dataset_service_pb2_grpc.DatasetServiceStub, tmp_path: Path
+    lab: Connection, datasets: dataset_service_pb2_grpc.DatasetServiceStub, tmp_path: Path
 ) -> None:
     data = np.random.default_rng(1).bytes(9_500_000)
     ref = _upload(lab, tmp_path, data)
@@ -179,7 +181,7 @@ def test_a_large_object_is_read_in_parts(
     assert max(map(len, parts)) < 4 << 20
 
 
-def test_reading_what_is_not_there(lab: Lab, tmp_path: Path) -> None:
+def test_reading_what_is_not_there(lab: Connection, tmp_path: Path) -> None:
     ref = _upload(lab, tmp_path, b"")
     assert lab.open_ref(ref).file("file.bin") == b""
     request = dataset_service_pb2.ReadObjectRequest(name=ref.name, key="files/../nope")
@@ -193,7 +195,9 @@ def test_reading_what_is_not_there(lab: Lab, tmp_path: Path) -> None:
         lab.get_dataset("nope")
 
 
-def test_datasets_are_listed_by_kind(lab: Lab, tmp_path: Path, models_spec: ModelsSpecs) -> None:
+def test_datasets_are_listed_by_kind(
+    lab: Connection, tmp_path: Path, models_spec: ModelsSpecs
+) -> None:
     models = lab.run_job(
         lab.modeler.CreateModelsJob,
         modeler_pb2.CreateModelsJobRequest(spec=models_spec(seed=104)),
@@ -207,7 +211,7 @@ def test_datasets_are_listed_by_kind(lab: Lab, tmp_path: Path, models_spec: Mode
     assert lab.list_datasets("no-such-kind") == []
 
 
-def test_a_flipped_byte_is_reported(lab: Lab, tmp_path: Path) -> None:
+def test_a_flipped_byte_is_reported(lab: Connection, tmp_path: Path) -> None:
     ref = _upload(lab, tmp_path, b"to be damaged")
     assert list(lab.verify_dataset(ref.name).problems) == []
     path = _folder(lab, ref) / "files" / "file.bin"
@@ -223,7 +227,7 @@ def test_a_flipped_byte_is_reported(lab: Lab, tmp_path: Path) -> None:
     assert problem.problem == "missing"
 
 
-def test_a_lost_dataset_does_not_hide_the_others(lab: Lab, tmp_path: Path) -> None:
+def test_a_lost_dataset_does_not_hide_the_others(lab: Connection, tmp_path: Path) -> None:
     lost, kept = _upload(lab, tmp_path, b"lost"), _upload(lab, tmp_path, b"kept")
     (_folder(lab, lost) / "manifest.json").unlink()
     listed = {dataset.name: dataset for dataset in lab.list_datasets("file")}

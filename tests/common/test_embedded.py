@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 import cryolattice
+from cryolattice.client.connection import Connection
 from cryolattice.client.embedded import EmbeddedServer
-from cryolattice.client.lab import connect
 from cryolattice.errors import InvalidInputError, PreconditionError
 from cryolattice.server.serving import choose_services, running_server
 from cryolattice.settings import Settings
 
 
 def test_a_server_of_its_own_comes_and_goes(settings: Settings) -> None:
-    with connect(settings=settings) as lab:
+    with Connection(settings=settings) as lab:
         path = Path(lab.address.removeprefix("unix:"))
         assert path.is_socket()
         assert lab.list_jobs() == []
@@ -30,7 +30,7 @@ def test_a_server_of_its_own_comes_and_goes(settings: Settings) -> None:
 
 
 def test_two_servers_share_the_data(settings: Settings) -> None:
-    with connect(settings=settings) as one, connect(settings=settings) as two:
+    with Connection(settings=settings) as one, Connection(settings=settings) as two:
         assert one.address != two.address
         assert one.list_jobs() == two.list_jobs() == []
 
@@ -39,7 +39,7 @@ def test_connect_is_offered_by_the_package(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("CRYOLATTICE_HOME", str(tmp_path / "home"))
     with cryolattice.connect() as lab:
         assert isinstance(lab, cryolattice.Lab)
-        assert lab.settings.home == tmp_path / "home"
+        assert lab.connection.settings.home == tmp_path / "home"
     with pytest.raises(AttributeError, match="nope"):
         cryolattice.nope  # noqa: B018
 
@@ -47,10 +47,12 @@ def test_connect_is_offered_by_the_package(tmp_path: Path, monkeypatch: pytest.M
 def test_data_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PreconditionError, match="CRYOLATTICE_HOME") as caught:
-        connect(settings=Settings(home=tmp_path / "file"))
+        Connection(settings=Settings(home=tmp_path / "file"))
     assert caught.value.field == "CRYOLATTICE_LEDGER_URL"
     with pytest.raises(PreconditionError, match="CRYOLATTICE_STORE_URL"):
-        connect(settings=Settings(home=tmp_path / "home", store_url=(tmp_path / "file").as_uri()))
+        Connection(
+            settings=Settings(home=tmp_path / "home", store_url=(tmp_path / "file").as_uri())
+        )
 
 
 def test_a_long_temporary_folder_leaves_room_for_the_socket(
@@ -65,9 +67,9 @@ def test_a_long_temporary_folder_leaves_room_for_the_socket(
 
 DAMAGED = """
 import sys
-from cryolattice.client.lab import connect
+from cryolattice.client.connection import Connection
 from cryolattice.errors import InternalError
-with connect() as lab:
+with Connection() as lab:
     try:
         lab.list_jobs()
     except InternalError as error:
@@ -76,7 +78,7 @@ with connect() as lab:
 
 
 def test_logs_stay_off_standard_output(settings: Settings) -> None:
-    with connect(settings=settings):
+    with Connection(settings=settings):
         pass
     with sqlite3.connect(settings.home / "ledger.db") as connection:
         connection.execute(

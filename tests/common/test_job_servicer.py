@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from cryolattice.client.calls import open_channel
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     CompositionError,
     InvalidInputError,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def channel(lab: Lab) -> Iterator[grpc.Channel]:
+def channel(lab: Connection) -> Iterator[grpc.Channel]:
     with open_channel(lab.address) as channel:
         yield channel
 
@@ -46,14 +46,14 @@ def jobs(channel: grpc.Channel) -> job_service_pb2_grpc.JobServiceStub:
 
 
 @pytest.fixture(scope="module")
-def shared(lab: Lab) -> Iterator[Ledger]:
+def shared(lab: Connection) -> Iterator[Ledger]:
     """The server's own ledger, as another process sees it."""
     ledger = Ledger(lab.settings.ledger_url)
     yield ledger
     ledger.close()
 
 
-def _stored(lab: Lab) -> set[Path]:
+def _stored(lab: Connection) -> set[Path]:
     return {path for path in (lab.settings.home / "store").rglob("*") if path.is_file()}
 
 
@@ -74,7 +74,7 @@ def _end(ledger: Ledger, name: str) -> None:
     ledger.update(name, change, attempt=1)
 
 
-def test_validation_creates_nothing(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_validation_creates_nothing(lab: Connection, models_spec: ModelsSpecs) -> None:
     before = _stored(lab), len(lab.list_jobs(1000))
     request = modeler_pb2.CreateModelsJobRequest(
         parent=lab.parent, spec=models_spec((2, 2, 1), seed=100), validate_only=True
@@ -96,7 +96,7 @@ def test_validation_creates_nothing(lab: Lab, models_spec: ModelsSpecs) -> None:
 
 
 def test_the_second_identical_question_is_answered_at_once(
-    lab: Lab, models_spec: ModelsSpecs
+    lab: Connection, models_spec: ModelsSpecs
 ) -> None:
     spec = models_spec(seed=101)
     first = lab.run_job(lab.modeler.CreateModelsJob, modeler_pb2.CreateModelsJobRequest(spec=spec))
@@ -114,7 +114,7 @@ def test_the_second_identical_question_is_answered_at_once(
     assert output.manifest_sha256 == first.manifest_sha256
 
 
-def test_a_request_id_makes_one_job(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_a_request_id_makes_one_job(lab: Connection, models_spec: ModelsSpecs) -> None:
     request = modeler_pb2.CreateModelsJobRequest(
         parent=lab.parent, spec=models_spec(seed=102), request_id=str(uuid4())
     )
@@ -132,7 +132,7 @@ def test_a_request_id_makes_one_job(lab: Lab, models_spec: ModelsSpecs) -> None:
         lab.call(lab.modeler.CreateModelsJob, request)
 
 
-def test_a_failed_job_raises_what_was_wrong(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_a_failed_job_raises_what_was_wrong(lab: Connection, models_spec: ModelsSpecs) -> None:
     spec = models_spec(seed=103)
     spec.ordering_ids.append("no-such-ordering")
     request = modeler_pb2.CreateModelsJobRequest(spec=spec)
@@ -180,7 +180,7 @@ def test_watching_begins_with_a_snapshot_and_resumes(
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
-def test_no_watcher_misses_the_end(lab: Lab, shared: Ledger) -> None:
+def test_no_watcher_misses_the_end(lab: Connection, shared: Ledger) -> None:
     names = [_begun(shared) for _ in range(100)]
     begun = threading.Barrier(len(names) + 1)
 

@@ -51,7 +51,7 @@ def test_an_embedded_server_imports_no_engine(tmp_path: Path) -> None:
     code = (
         "import cryolattice\n"
         "with cryolattice.connect() as lab:\n"
-        "    assert lab.list_jobs() == lab.list_datasets() == []\n"
+        "    assert list(lab.jobs) == list(lab.datasets) == []\n"
     )
     loaded = _loaded(code, tmp_path)
     assert {"cryolattice_modeler", "cryolattice_analyzer", "cryolattice_simulator"} <= loaded

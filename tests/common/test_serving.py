@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from cryolattice.client.calls import open_channel
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     InvalidInputError,
 )
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def channel(lab: Lab) -> Iterator[grpc.Channel]:
+def channel(lab: Connection) -> Iterator[grpc.Channel]:
     with open_channel(lab.address) as channel:
         yield channel
 
 
-def test_a_long_message_reaches_the_client(lab: Lab) -> None:
+def test_a_long_message_reaches_the_client(lab: Connection) -> None:
     with pytest.raises(InvalidInputError, match="projects/PROJECT/jobs/ID"):
         lab.get_job("ä" * 20_000)
 
 
-def test_a_large_crystal_is_no_problem(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_a_large_crystal_is_no_problem(lab: Connection, models_spec: ModelsSpecs) -> None:
     spec = models_spec(seed=105)
     spec.parent_crystal.cif += "# " + "reflections " * 500_000
     request = modeler_pb2.CreateModelsJobRequest(parent=lab.parent, spec=spec, validate_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import JobCancelledError
 from cryolattice.jobs.supervisor import Supervisor
 from cryolattice.ledger.ledger import Ledger
@@ -27,13 +27,13 @@ LARGE = (2, 2, 2)
 PATIENCE_SECONDS = 60.0
 
 
-def _create(lab: Lab, spec: modeler_pb2.ModelsSpec) -> str:
+def _create(lab: Connection, spec: modeler_pb2.ModelsSpec) -> str:
     request = modeler_pb2.CreateModelsJobRequest(parent=lab.parent, spec=spec)
     name: str = lab.call(lab.modeler.CreateModelsJob, request).job.name
     return name
 
 
-def _wait_for_state(lab: Lab, name: str, state: job_pb2.JobState.ValueType) -> None:
+def _wait_for_state(lab: Connection, name: str, state: job_pb2.JobState.ValueType) -> None:
     for job in lab.watch_job(name):
         if job.state == state and job.progress.tile_count:
             return
@@ -62,13 +62,13 @@ def _kill_workers(home: Path) -> None:
         time.sleep(0.02)
 
 
-def _committed(lab: Lab, kind: str) -> int:
+def _committed(lab: Connection, kind: str) -> int:
     folder = lab.settings.home / "store" / "datasets" / kind
     return len(list(folder.glob("*/manifest.json")))
 
 
 def test_a_killed_worker_fails_its_job_and_the_next_one_works(
-    lab: Lab, models_spec: ModelsSpecs
+    lab: Connection, models_spec: ModelsSpecs
 ) -> None:
     name = _create(lab, models_spec(LARGE, seed=1))
     _wait_for_state(lab, name, job_pb2.JOB_STATE_RUNNING)
@@ -82,7 +82,7 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_works(
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED
 
 
-def test_an_idle_worker_may_die(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_an_idle_worker_may_die(lab: Connection, models_spec: ModelsSpecs) -> None:
     *_, job = lab.watch_job(_create(lab, models_spec(seed=3)))
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED
     _kill_workers(lab.settings.home)
@@ -90,7 +90,7 @@ def test_an_idle_worker_may_die(lab: Lab, models_spec: ModelsSpecs) -> None:
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.state_message
 
 
-def test_a_running_job_is_cancelled(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_a_running_job_is_cancelled(lab: Connection, models_spec: ModelsSpecs) -> None:
     before = _committed(lab, "models")
     name = _create(lab, models_spec(LARGE, seed=5))
     _wait_for_state(lab, name, job_pb2.JOB_STATE_RUNNING)
@@ -103,7 +103,7 @@ def test_a_running_job_is_cancelled(lab: Lab, models_spec: ModelsSpecs) -> None:
     assert _committed(lab, "models") == before
 
 
-def test_waiting_for_a_job_that_somebody_cancels(lab: Lab, models_spec: ModelsSpecs) -> None:
+def test_waiting_for_a_job_that_somebody_cancels(lab: Connection, models_spec: ModelsSpecs) -> None:
     request = modeler_pb2.CreateModelsJobRequest(spec=models_spec(LARGE, seed=6))
 
     def cancel(job: job_pb2.Job) -> None:

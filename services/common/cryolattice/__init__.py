@@ -1,19 +1,61 @@
-"""Which atomic arrangement does a low-dose micrograph show? Shared parts and client."""
+"""Cryolattice: which atomic arrangement does a low-dose micrograph show.
+
+>>> import cryolattice
+>>> lab = cryolattice.connect()                  # or connect("HOST:PORT") for a deployment
+>>> found = lab.identify("micrograph.mrc", "parent.cif", (2, 2, 1), dose_e_per_angstrom2=22)
+>>> found.verdict, found.best.thickness_angstrom
+>>> lab.jobs, lab.datasets                       # everything that was made, as tables
+>>> lab.close()
+
+`Lab` has the questions; its answers are `Identification`, `CriticalDoses`, `Orderings` and
+`Simulation`. `Job` is work that can be watched, cancelled and found again, `Dataset` what it
+made: arrays for xarray, files, figures, structures for ASE. Errors are in `cryolattice.errors`.
+Lengths are in angstrom, doses in e/angstrom^2, energies in keV, angles in degrees.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cryolattice.client.datasets import Dataset
+    from cryolattice.client.jobs import Job
     from cryolattice.client.lab import Lab, connect
+    from cryolattice.client.results.doses import CriticalDoses
+    from cryolattice.client.results.identification import Identification
+    from cryolattice.client.results.orderings import Orderings
+    from cryolattice.client.results.simulation import Simulation
 
-__all__ = ["Lab", "connect"]
+__all__ = [
+    "CriticalDoses",
+    "Dataset",
+    "Identification",
+    "Job",
+    "Lab",
+    "Orderings",
+    "Simulation",
+    "connect",
+]
+
+# the client brings gRPC and zarr: a module that needs neither should not pay for them
+_MODULES = {
+    "CriticalDoses": "results.doses",
+    "Dataset": "datasets",
+    "Identification": "results.identification",
+    "Job": "jobs",
+    "Lab": "lab",
+    "Orderings": "results.orderings",
+    "Simulation": "results.simulation",
+    "connect": "lab",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # the client brings gRPC and zarr: a module that needs neither should not pay for them
-    if name in __all__:
-        from cryolattice.client import lab  # noqa: PLC0415
-
-        return getattr(lab, name)
+    if name in _MODULES:
+        return getattr(import_module(f"cryolattice.client.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

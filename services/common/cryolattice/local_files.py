@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryolattice.errors import CorruptDataError, InvalidInputError
@@ -35,3 +36,19 @@ def require_folder(out: Path | None) -> None:
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise InvalidInputError(f"--out {out}: {nearest} is a file; name a folder", field="out")
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write each key's bytes below a folder, which is made where missing; return the paths.
+
+    Raises
+    ------
+    CorruptDataError
+        A key leads out of the folder; nothing is written.
+    """
+    paths = {inside(folder, key): data for key, data in contents.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, data in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return list(paths)

@@ -62,7 +62,8 @@ def identify(
         clusters=parse_clusters(cluster),
     )
     with session(server, quiet=as_json) as (lab, follow):
-        result = run(lab, micrograph, parent, supercell, options, out=out, follow=follow)
+        answer = run(lab, micrograph, parent, supercell, options, out=out, follow=follow)
+    result = answer.document
     if as_json:
         print_json(result)
         return
@@ -146,20 +147,17 @@ def dose(
     as_json: AsJson = False,
 ) -> None:
     """Measure the critical dose of every spacing of a diffraction series."""
-    from cryolattice.workflows.dose import measure_dose  # noqa: PLC0415
+    from cryolattice.workflows.dose import DoseOptions, measure_dose  # noqa: PLC0415
 
+    options = DoseOptions(
+        dose_per_frame_e_per_angstrom2=dose_per_frame,
+        pixel_size_per_angstrom=pixel_size,
+        lattice_angstrom=lattice,
+        compare=compare,
+        compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame,
+    )
     with session(server, quiet=as_json) as (lab, follow):
-        result = measure_dose(
-            lab,
-            series,
-            dose_per_frame_e_per_angstrom2=dose_per_frame,
-            pixel_size_per_angstrom=pixel_size,
-            lattice_angstrom=lattice,
-            compare=compare,
-            compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame,
-            out=out,
-            follow=follow,
-        )
+        result = measure_dose(lab, series, options, out=out, follow=follow).document
     if as_json:
         print_json(result)
         return

@@ -28,16 +28,7 @@ def enumerate_orderings(
     from cryolattice.workflows.orderings import enumerate_orderings as run  # noqa: PLC0415
 
     with session(server, quiet=as_json) as (lab, follow):
-        row = follow.progress.add_task("orderings", total=None, message="")
-        result = run(
-            lab,
-            parent,
-            supercell,
-            out=out,
-            on_progress=lambda done, total: follow.progress.update(
-                row, completed=done, total=total
-            ),
-        )
+        result = run(lab, parent, supercell, out=out, on_progress=follow.counter("orderings"))
     if as_json:
         print_json(result)
         return
@@ -91,7 +82,7 @@ def simulate(
         clusters=parse_clusters(cluster),
     )
     with session(server, quiet=as_json) as (lab, follow):
-        dataset = run(lab, structure, options, out=out, follow=follow)
+        dataset = run(lab, structure, options, out=out, follow=follow).document
     if as_json:
         print_json(dataset)
         return

@@ -9,9 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cryolattice.cli.session import AsJson, Server, console, message_dict, print_json, session
-from cryolattice.errors import CorruptDataError, InvalidInputError
-from cryolattice.local_files import inside
+from cryolattice.cli.session import AsJson, Server, console, print_json, session
+from cryolattice.messages import message_dict
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -84,18 +83,15 @@ def show(name: Name, server: Server = None, as_json: AsJson = False) -> None:
 @app.command()
 def verify(name: Name, server: Server = None, as_json: AsJson = False) -> None:
     """Hash every object of a dataset again."""
+    from cryolattice.client.datasets import require_intact  # noqa: PLC0415
+
     with session(server, quiet=True) as (lab, _):
         full = _full(name, lab.parent)
         result = lab.verify_dataset(full)
     if as_json:
         print_json(message_dict(result))
         raise typer.Exit(1 if result.problems else 0)
-    if result.problems:
-        listed = "; ".join(f"{problem.key}: {problem.problem}" for problem in result.problems[:5])
-        raise CorruptDataError(
-            f"{len(result.problems)} of {result.object_count} objects of {full} are damaged "
-            f"({listed}): restore them from a backup, or delete the dataset and run its job again"
-        )
+    require_intact(full, result)
     console.print(f"{result.object_count} objects, all as committed")
 
 
@@ -106,14 +102,8 @@ def export(
     server: Server = None,
 ) -> None:
     """Copy a dataset, verified, into a folder."""
-    if out.exists():
-        raise InvalidInputError(f"--out {out} exists: name a new folder", field="out")
+    from cryolattice.client.datasets import Dataset  # noqa: PLC0415
+
     with session(server, quiet=True) as (lab, _):
-        reader = lab.open(_full(name, lab.parent))
-        contents = {key: reader.read(key) for key in reader.keys}
-        contents["manifest.json"] = reader.manifest_bytes
-    for key, data in contents.items():
-        path = inside(out, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    console.print(f"{len(contents)} objects in {escape(str(out))}")
+        count = Dataset(lab, _full(name, lab.parent)).export(out)
+    console.print(f"{count} objects in {escape(str(out))}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cryolattice.cli.session import AsJson, Server, console, message_dict, print_json, session
+from cryolattice.cli.session import AsJson, Server, console, print_json, session
+from cryolattice.messages import message_dict
 
 if TYPE_CHECKING:
     from cryolattice_api.common.v1.job_pb2 import Job

@@ -15,10 +15,15 @@ from cryolattice.errors import (
     InternalError,
     InvalidInputError,
     LimitExceededError,
+    PreconditionError,
     ServerUnavailableError,
 )
 
 UNARY_SECONDS = 60.0
+SERVICES_REMEDY = (
+    "install cryolattice-modeler, cryolattice-simulator and cryolattice-analyzer, or name the "
+    "HOST:PORT of a deployment"
+)
 _LARGEST_RESPONSE = 64 << 20
 
 _SERVICE_CONFIG = """{"methodConfig": [{
@@ -68,18 +73,28 @@ def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
             "or leave --server out to work on this machine"
         )
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return ServerUnavailableError(f"the server at {address} did not answer in time")
-    if code == grpc.StatusCode.UNIMPLEMENTED:
-        return InvalidInputError(
-            f"the server at {address} does not serve this: {details}. Ask the service that does, "
-            "or one started with 'cryolattice serve all'",
-            field="server",
+        return ServerUnavailableError(
+            f"the server at {address} did not answer in time", metadata={"code": code.name}
         )
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        return _not_served(address, details)
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return LimitExceededError(
             f"the request is too large for the server at {address}: {details}"
         )
     return InternalError(f"the call failed with {code.name}: {details}")
+
+
+def _not_served(address: str, details: str) -> CryolatticeError:
+    if address.startswith("unix:"):
+        return PreconditionError(
+            f"no service that is installed here offers this: {SERVICES_REMEDY}", field="server"
+        )
+    return InvalidInputError(
+        f"the server at {address} does not serve this: {details}. Ask the service that does, "
+        "or one started with 'cryolattice serve all'",
+        field="server",
+    )
 
 
 def call[Response](
@@ -98,15 +113,17 @@ def call[Response](
         raise restored(error, address) from None
 
 
-def stream(address: str, method: Callable[..., Any], request: object) -> Iterator[Any]:
-    """Make a call that answers with a stream.
+def stream(
+    address: str, method: Callable[..., Any], request: object, timeout: float | None = None
+) -> Iterator[Any]:
+    """Make a call that answers with a stream; `timeout` in seconds is that of the whole stream.
 
     Raises
     ------
     CryolatticeError
         What the server raised.
     """
-    responses = method(request)
+    responses = method(request, timeout=timeout)
     try:
         yield from responses
     except grpc.RpcError as error:

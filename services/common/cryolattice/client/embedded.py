@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import structlog
 
-from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.client.calls import SERVICES_REMEDY
+from cryolattice.errors import CryolatticeError, InternalError, PreconditionError
 from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
 
@@ -25,9 +27,19 @@ class EmbeddedServer:
     ----------
     settings : Settings
         Where store and ledger are.
+
+    Raises
+    ------
+    PreconditionError
+        No service is installed, or store or ledger cannot be opened.
     """
 
     def __init__(self, settings: Settings) -> None:
+        if not entry_points(group="cryolattice.services"):
+            raise PreconditionError(
+                f"no Cryolattice service is installed in this Python: {SERVICES_REMEDY}",
+                field="server",
+            )
         self._settings = settings
         too_long = len(tempfile.gettempdir()) > _LONGEST_FOLDER
         self._folder = tempfile.TemporaryDirectory(

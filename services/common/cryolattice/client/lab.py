@@ -1,44 +1,44 @@
-"""`Lab`: jobs, datasets and files of one project, on a deployment or in this process."""
+"""`Lab`: what a scientist asks, in Python."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from google.protobuf.message import Message
-
-from cryolattice.client.calls import call, open_channel, stream
-from cryolattice.client.embedded import EmbeddedServer
-from cryolattice.error_status import from_status
-from cryolattice.errors import JobCancelledError, JobNotActiveError, UnreadableFileError
-from cryolattice.names import project_name
+from cryolattice.client.connection import Connection
+from cryolattice.client.datasets import Dataset, Datasets
+from cryolattice.client.jobs import Job, Jobs
+from cryolattice.client.progress import Follower, choose_follower
+from cryolattice.client.results.doses import CriticalDoses
+from cryolattice.client.results.identification import Identification
+from cryolattice.client.results.orderings import Orderings
+from cryolattice.client.results.simulation import Simulation
 from cryolattice.settings import Settings
-from cryolattice.store.manifest import MANIFEST_KEY
-from cryolattice.store.reader import DatasetReader
-from cryolattice_api.analyzer.v1 import analyzer_pb2_grpc
-from cryolattice_api.common.v1 import (
-    dataset_pb2,
-    dataset_service_pb2,
-    dataset_service_pb2_grpc,
-    job_pb2,
-    job_service_pb2,
-    job_service_pb2_grpc,
+from cryolattice.workflows.dose import DoseOptions, dose_request, measure_dose
+from cryolattice.workflows.identify import (
+    B_LEVELS_ANGSTROM2,
+    GREATEST_THICKNESS_ANGSTROM,
+    IdentifyOptions,
+    identify,
 )
-from cryolattice_api.modeler.v1 import modeler_pb2_grpc
-from cryolattice_api.simulator.v1 import simulator_pb2_grpc
+from cryolattice.workflows.models import build_models, models_question
+from cryolattice.workflows.orderings import enumerate_orderings
+from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
+from cryolattice.workflows.steps import AUTO_CLUSTERS, Answer, make_report
 
-_TERMINAL = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
-_UPLOAD_SECONDS = 600.0
-_PART_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 
-OnJob = Callable[[job_pb2.Job], None]
+FilePath = Path | str
+Clusters = str | dict[str, str]
 
 
-def connect(server: str | None = None, *, settings: Settings | None = None) -> Lab:
+def connect(
+    server: str | None = None, *, settings: Settings | None = None, show_progress: bool = True
+) -> Lab:
     """Return a `Lab`, on a deployment or in this process.
 
     Parameters
@@ -48,39 +48,49 @@ def connect(server: str | None = None, *, settings: Settings | None = None) -> L
         with its data under ``CRYOLATTICE_HOME``.
     settings : Settings, optional
         Instead of those of the environment.
+    show_progress : bool
+        Whether calls that wait show how far they are: bars in a notebook and on a terminal, else
+        lines on standard error.
 
     Raises
     ------
     CryolatticeError
         The embedded server cannot be started.
+
+    Examples
+    --------
+    >>> import cryolattice
+    >>> with cryolattice.connect() as lab:
+    ...     lab.jobs
+    <Jobs: none>
     """
-    return Lab(server, settings or Settings())
+    return Lab(Connection(server, settings), show_progress=show_progress)
 
 
 class Lab:
-    """Jobs, datasets and files of one project. Use it as a context manager, or close it.
+    """Asks questions of crystals and micrographs. Use it as a context manager, or close it.
+
+    Calls wait for their answer; an interrupt (KeyboardInterrupt) cancels what they waited for.
+    Lengths are in angstrom, doses in e/angstrom^2, energies in keV, angles in degrees. Errors are
+    those of `cryolattice.errors`. A lab may be used by several threads.
 
     Parameters
     ----------
-    server : str or None
-        ``HOST:PORT``, None for the embedded server.
-    settings : Settings
-        The project, and where the embedded data are.
+    connection : Connection
+        As `connect` opens it.
+    show_progress : bool
+        Whether calls that wait show how far they are.
+
+    Attributes
+    ----------
+    connection : Connection
+        The protocol below: the services' stubs, messages in and messages out.
+    show_progress : bool
     """
 
-    def __init__(self, server: str | None, settings: Settings) -> None:
-        self.settings = settings
-        self._embedded = None if server else EmbeddedServer(settings)
-        self.address = server or (self._embedded.address if self._embedded else "")
-        self._channel = open_channel(self.address)
-        self.parent = project_name(settings.project)
-        self.modeler = modeler_pb2_grpc.ModelerServiceStub(self._channel)
-        self.simulator = simulator_pb2_grpc.SimulatorServiceStub(self._channel)
-        self.analyzer = analyzer_pb2_grpc.AnalyzerServiceStub(self._channel)
-        self._jobs = job_service_pb2_grpc.JobServiceStub(self._channel)
-        self._datasets = dataset_service_pb2_grpc.DatasetServiceStub(self._channel)
-        self._active: set[str] = set()
-        self._lock = threading.Lock()
+    def __init__(self, connection: Connection, *, show_progress: bool = True) -> None:
+        self.connection = connection
+        self.show_progress = show_progress
 
     def __enter__(self) -> Self:
         return self
@@ -94,188 +104,398 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the embedded server ends with it."""
-        self._channel.close()
-        if self._embedded is not None:
-            self._embedded.close()
+        """Close the connection; embedded services end with it. May be called again."""
+        self.connection.close()
 
-    def call(self, method: Callable[..., Any], request: Message) -> Any:
-        """Make a unary call of one of the stubs; errors are those of `cryolattice.errors`."""
-        return call(self.address, method, request)
+    def __repr__(self) -> str:
+        address = self.connection.address
+        where = "this process" if address.startswith("unix:") else address
+        state = "closed" if self.connection.closed else self.connection.parent
+        return f"<Lab in {where}, {state}>"
 
-    def stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
-        """Make a streaming call of one of the stubs."""
-        return stream(self.address, method, request)
+    # questions
 
-    # jobs
+    def identify(
+        self,
+        micrograph: FilePath,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        *,
+        dose_e_per_angstrom2: float | None = None,
+        pixel_size_angstrom: float | None = None,
+        energy_kev: float | None = None,
+        cs_mm: float | None = None,
+        zone_axes: Literal["c", "all"] = "c",
+        greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM,
+        thickness_step_angstrom: float | None = None,
+        clusters: Clusters = AUTO_CLUSTERS,
+        b_levels_angstrom2: tuple[float, ...] = B_LEVELS_ANGSTROM2,
+        out: FilePath | None = None,
+    ) -> Identification:
+        """Say which ordering of the parent crystal a micrograph shows, and how sure that is.
 
-    def get_job(self, name: str) -> job_pb2.Job:
-        """Return a job."""
-        request = job_service_pb2.GetJobRequest(name=name)
-        job: job_pb2.Job = self.call(self._jobs.GetJob, request).job
-        return job
+        Parameters
+        ----------
+        micrograph : path
+        parent : path
+            CIF of the parent crystal.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        dose_e_per_angstrom2 : float, optional
+            Of this image. Without it no damage is expected.
+        pixel_size_angstrom, energy_kev, cs_mm : float, optional
+            Instead of what the file says.
+        zone_axes : "c" or "all"
+            Views along c, or along every axis of the supercell.
+        greatest_thickness_angstrom : float
+            Thicknesses up to this are tried.
+        thickness_step_angstrom : float, optional
+            One period along the beam unless given.
+        clusters : "auto", or dict of str to str
+            Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
+        b_levels_angstrom2 : tuple of float
+            Debye-Waller factors of all atoms that are tried, angstrom^2.
+        out : path, optional
+            Folder for the report and its figures.
 
-    def list_jobs(self, limit: int = 100) -> list[job_pb2.Job]:
-        """Return the newest jobs of the project."""
-        request = job_service_pb2.ListJobsRequest(parent=self.parent, page_size=limit)
-        return list(self.call(self._jobs.ListJobs, request).jobs)
+        Returns
+        -------
+        Identification
 
-    def cancel_job(self, name: str) -> job_pb2.Job:
-        """Ask a job to stop."""
-        request = job_service_pb2.CancelJobRequest(name=name)
-        job: job_pb2.Job = self.call(self._jobs.CancelJob, request).job
-        return job
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the files or the options.
+        """
+        options = IdentifyOptions(
+            pixel_size_angstrom=pixel_size_angstrom,
+            dose_e_per_angstrom2=dose_e_per_angstrom2,
+            energy_kev=energy_kev,
+            cs_mm=cs_mm,
+            zone_axes=zone_axes,
+            greatest_thickness_angstrom=greatest_thickness_angstrom,
+            thickness_step_angstrom=thickness_step_angstrom,
+            clusters=clusters,
+            b_levels_angstrom2=b_levels_angstrom2,
+        )
+        with self._waiting() as (connection, follow):
+            answer = identify(
+                connection,
+                Path(micrograph),
+                Path(parent),
+                supercell,
+                options,
+                out=_path(out),
+                follow=follow,
+            )
+        return Identification.from_document(
+            answer.document,
+            dataset=self._named(answer.document["dataset"]),
+            models=self._at(answer.report.models),
+            make_report=self._report_of(answer),
+        )
 
-    def resume_job(self, name: str) -> job_pb2.Job:
-        """Run a failed, cancelled or abandoned job again."""
-        request = job_service_pb2.ResumeJobRequest(name=name)
-        job: job_pb2.Job = self.call(self._jobs.ResumeJob, request).job
-        return job
+    def dose(
+        self,
+        series: FilePath,
+        dose_per_frame_e_per_angstrom2: float,
+        *,
+        pixel_size_per_angstrom: float | None = None,
+        lattice_angstrom: float | None = None,
+        compare: FilePath | None = None,
+        compare_dose_per_frame_e_per_angstrom2: float | None = None,
+        out: FilePath | None = None,
+    ) -> CriticalDoses:
+        """Measure the critical dose of every spacing of a diffraction series.
 
-    def delete_job(self, name: str) -> None:
-        """Forget an ended job; its dataset stays."""
-        self.call(self._jobs.DeleteJob, job_service_pb2.DeleteJobRequest(name=name))
+        Parameters
+        ----------
+        series : path
+            Stack of diffraction patterns.
+        dose_per_frame_e_per_angstrom2 : float
+            Of each frame.
+        pixel_size_per_angstrom : float, optional
+            1/angstrom; the file's where absent.
+        lattice_angstrom : float, optional
+            A spacing that the crystal is known to have.
+        compare : path, optional
+            A second series, such as at room temperature.
+        compare_dose_per_frame_e_per_angstrom2 : float, optional
+            Of each frame of `compare`.
+        out : path, optional
+            Folder for the report and its figures.
 
-    def watch_job(self, name: str) -> Iterator[job_pb2.Job]:
-        """Yield the job now and after every change, until it has ended."""
-        request = job_service_pb2.WatchJobRequest(name=name)
-        for response in self.stream(self._jobs.WatchJob, request):
-            yield response.job
+        Returns
+        -------
+        CriticalDoses
 
-    def run_job(
-        self, create: Callable[..., Any], request: Any, on_job: OnJob | None = None
-    ) -> dataset_pb2.DatasetRef:
-        """Create a job, wait for it and return its dataset.
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the files or the options.
+        """
+        options = DoseOptions(
+            dose_per_frame_e_per_angstrom2=dose_per_frame_e_per_angstrom2,
+            pixel_size_per_angstrom=pixel_size_per_angstrom,
+            lattice_angstrom=lattice_angstrom,
+            compare=_path(compare),
+            compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame_e_per_angstrom2,
+        )
+        with self._waiting() as (connection, follow):
+            answer = measure_dose(connection, Path(series), options, out=_path(out), follow=follow)
+        return CriticalDoses.from_document(
+            answer.document,
+            dataset=self._at(answer.report.dose),
+            make_report=self._report_of(answer),
+        )
+
+    def enumerate(
+        self,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        *,
+        out: FilePath | None = None,
+    ) -> Orderings:
+        """List every symmetry-inequivalent ordering of the partially occupied sites.
+
+        Parameters
+        ----------
+        parent : path
+            CIF of the parent crystal.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        out : path, optional
+            A new folder for one CIF each and ``orderings.json``.
+
+        Returns
+        -------
+        Orderings
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal or the supercell.
+        """
+        with self._waiting() as (connection, follow):
+            document = enumerate_orderings(
+                connection,
+                Path(parent),
+                supercell,
+                out=_path(out),
+                on_progress=follow.counter("orderings"),
+            )
+        return Orderings.from_document(document)
+
+    def models(
+        self,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        *,
+        orderings: Sequence[str] = (),
+        zone_axes: Literal["c", "all"] = "c",
+        clusters: Clusters = AUTO_CLUSTERS,
+    ) -> Dataset:
+        """Build the structures of orderings; `Dataset.atoms` gives them to ASE.
+
+        Parameters
+        ----------
+        parent : path
+            CIF of the parent crystal.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        orderings : sequence of str
+            Only these ids; without them all, and the disordered crystal.
+        zone_axes : "c" or "all"
+            Views along c, or along every axis of the supercell.
+        clusters : "auto", or dict of str to str
+            Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
+
+        Returns
+        -------
+        Dataset
+            Of kind ``models``.
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal or the options.
+        """
+        with self._waiting() as (connection, follow):
+            question = models_question(
+                connection,
+                Path(parent),
+                supercell,
+                zone_axes=zone_axes,
+                clusters=clusters,
+                orderings=orderings,
+            )
+            ref = build_models(connection, question.spec, follow)
+        return self._at(ref)
+
+    def simulate(
+        self,
+        structure: FilePath,
+        *,
+        supercell: tuple[int, int, int] = (1, 1, 1),
+        ordering: str | None = None,
+        greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM,
+        thickness_step_angstrom: float | None = None,
+        energy_kev: float = 300.0,
+        cs_mm: float = 2.7,
+        defocus_angstrom: float = 0.0,
+        clusters: Clusters = AUTO_CLUSTERS,
+        out: FilePath | None = None,
+    ) -> Simulation:
+        """Simulate one crystal along c by multislice, over a series of thicknesses.
+
+        Parameters
+        ----------
+        structure : path
+            CIF.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        ordering : str, optional
+            Id of an ordering of the supercell; without it the crystal as its file gives it.
+        greatest_thickness_angstrom : float
+        thickness_step_angstrom : float, optional
+            One period along c unless given.
+        energy_kev : float
+        cs_mm, defocus_angstrom : float
+            Of the images of the report alone; positive defocus is under focus.
+        clusters : "auto", or dict of str to str
+            Cluster ion by site label; "auto" places none here.
+        out : path, optional
+            Folder for the images.
+
+        Returns
+        -------
+        Simulation
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the file or the options.
+        """
+        options = SimulateOptions(
+            supercell=supercell,
+            ordering=ordering,
+            greatest_thickness_angstrom=greatest_thickness_angstrom,
+            thickness_step_angstrom=thickness_step_angstrom,
+            energy_kev=energy_kev,
+            cs_mm=cs_mm,
+            defocus_angstrom=defocus_angstrom,
+            clusters=clusters,
+        )
+        with self._waiting() as (connection, follow):
+            answer = simulate(connection, Path(structure), options, out=_path(out), follow=follow)
+        return Simulation(
+            document=answer.document,
+            beams=self._at(answer.report.beams),
+            models=self._at(answer.report.models),
+            make_report=self._report_of(answer),
+        )
+
+    # work that is not waited for
+
+    def submit_dose(
+        self, series: FilePath, dose_per_frame_e_per_angstrom2: float, **options: Any
+    ) -> Job:
+        """Start what `dose` does, and return its job; arguments as there, without `out`."""
+        options["compare"] = _path(options.get("compare"))
+        asked = DoseOptions(dose_per_frame_e_per_angstrom2, **options)
+        request = dose_request(self.connection, Path(series), asked)
+        return self.submit(self.connection.analyzer.CreateDoseJob, request)
+
+    def submit_simulation(self, structure: FilePath, **options: Any) -> Job:
+        """Start the sweep of `simulate`, and return its job; arguments as there, without `out`.
+
+        Its dataset holds the beams.
+        """
+        asked = SimulateOptions(**options)
+        with self._waiting() as (connection, follow):
+            request = sweep_request(connection, Path(structure), asked, follow)
+        return self.submit(self.connection.simulator.CreateSweepJob, request)
+
+    def submit(self, create: Callable[..., Any], request: Any) -> Job:
+        """Create a job of any kind and return it at once.
 
         Parameters
         ----------
         create : callable
-            A ``Create...Job`` method of one of the stubs.
+            A ``Create...Job`` method of ``connection.modeler``, ``.simulator`` or ``.analyzer``.
         request : Message
             Its request; project and request id are filled in.
-        on_job : callable, optional
-            Is called with the job after every change.
 
         Raises
         ------
         CryolatticeError
-            Why the job was refused or failed.
-        JobCancelledError
-            Somebody cancelled it.
+            What is wrong with the request.
         """
-        request.parent = self.parent
-        request.request_id = str(uuid4())
-        job = self.call(create, request).job
-        return self.wait_for(job, on_job)
+        message = self.connection.submit_job(create, request)
+        return Job(self.connection, message, show_progress=self.show_progress)
 
-    def wait_for(self, job: job_pb2.Job, on_job: OnJob | None = None) -> dataset_pb2.DatasetRef:
-        """Wait for a job and return its dataset; errors as in `run_job`."""
-        with self._lock:
-            self._active.add(job.name)
-        try:
-            for changed in self.watch_job(job.name):
-                job = changed
-                if on_job is not None:
-                    on_job(job)
-        finally:
-            if job.state in _TERMINAL:
-                with self._lock:
-                    self._active.discard(job.name)
-        if job.state == job_pb2.JOB_STATE_FAILED:
-            raise from_status(job.error)
-        if job.state != job_pb2.JOB_STATE_SUCCEEDED:
-            raise JobCancelledError(f"{job.name}: {job.state_message}", metadata={"job": job.name})
-        return job.output
+    # what is there
 
-    def cancel_active(self) -> list[str]:
-        """Cancel the jobs that this client is waiting for; return their names."""
-        with self._lock:
-            names = sorted(self._active)
-        cancelled = []
-        for name in names:
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs of the project, newest first."""
+        return Jobs(self.connection, show_progress=self.show_progress)
+
+    def job(self, name: str) -> Job:
+        """Return a job by its name or id, whoever submitted it.
+
+        Raises
+        ------
+        JobNotFoundError
+            There is none of this name.
+        """
+        message = self.connection.get_job(self._full(name, "jobs"))
+        return Job(self.connection, message, show_progress=self.show_progress)
+
+    @property
+    def datasets(self) -> Datasets:
+        """The datasets of the project, newest first."""
+        return Datasets(self.connection)
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset by its name or id.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            There is none of this name.
+        """
+        full = self._full(name, "datasets")
+        return Dataset(self.connection, full, self.connection.get_dataset(full))
+
+    # parts
+
+    @contextmanager
+    def _waiting(self) -> Iterator[tuple[Connection, Follower]]:
+        connection = self.connection.scoped()
+        with choose_follower(quiet=not self.show_progress) as follow:
             try:
-                self.cancel_job(name)
-                cancelled.append(name)
-            except JobNotActiveError:
-                continue
-        return cancelled
+                yield connection, follow
+            except KeyboardInterrupt:
+                connection.cancel_active()
+                raise
 
-    # datasets
+    def _full(self, name: str, collection: str) -> str:
+        return name if "/" in name else f"{self.connection.parent}/{collection}/{name}"
 
-    def list_datasets(self, kind: str = "", limit: int = 100) -> list[dataset_pb2.Dataset]:
-        """Return the newest datasets of the project."""
-        request = dataset_service_pb2.ListDatasetsRequest(
-            parent=self.parent, kind=kind, page_size=limit
-        )
-        return list(self.call(self._datasets.ListDatasets, request).datasets)
+    def _named(self, name: str) -> Dataset | None:
+        return Dataset(self.connection, name) if name else None
 
-    def get_dataset(self, name: str) -> dataset_pb2.Dataset:
-        """Return what is known of a dataset."""
-        request = dataset_service_pb2.GetDatasetRequest(name=name)
-        dataset: dataset_pb2.Dataset = self.call(self._datasets.GetDataset, request).dataset
-        return dataset
+    def _at(self, ref: DatasetRef) -> Dataset:
+        return Dataset(self.connection, ref.name)
 
-    def verify_dataset(self, name: str) -> dataset_service_pb2.VerifyDatasetResponse:
-        """Have every object of a dataset hashed again."""
-        request = dataset_service_pb2.VerifyDatasetRequest(name=name)
-        response: dataset_service_pb2.VerifyDatasetResponse = self.call(
-            self._datasets.VerifyDataset, request
-        )
-        return response
+    def _report_of(self, answer: Answer) -> Callable[[], Dataset]:
+        def draw() -> Dataset:
+            with self._waiting() as (connection, follow):
+                return self._at(make_report(connection, answer.report, follow))
 
-    def open(self, name: str, manifest_sha256: str = "") -> DatasetReader:
-        """Open a dataset; its arrays and files come through the server and are verified here."""
+        return draw
 
-        def fetch(key: str) -> bytes:
-            request = dataset_service_pb2.ReadObjectRequest(name=name, key=key)
-            parts = self.stream(self._datasets.ReadObject, request)
-            return b"".join(part.data for part in parts)
 
-        return DatasetReader(fetch(MANIFEST_KEY), fetch, manifest_sha256)
-
-    def open_ref(self, ref: dataset_pb2.DatasetRef) -> DatasetReader:
-        """Open the dataset that a job returned."""
-        return self.open(ref.name, ref.manifest_sha256)
-
-    def upload(
-        self, path: Path, header: dataset_service_pb2.UploadHeader
-    ) -> dataset_pb2.DatasetRef:
-        """Take a file up.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        header : UploadHeader
-            Its role and calibration; project and file name are filled in.
-
-        Raises
-        ------
-        UnreadableFileError
-            The file cannot be opened.
-        CryolatticeError
-            What the server found wrong with it.
-        """
-        header.parent = self.parent
-        header.file_name = path.name
-        try:
-            file = path.open("rb")
-        except OSError as error:
-            raise UnreadableFileError(
-                f"cannot open {path}: {error.strerror or error}", field="file"
-            ) from error
-        with file:
-
-            def parts() -> Iterator[dataset_service_pb2.UploadFileRequest]:
-                yield dataset_service_pb2.UploadFileRequest(header=header)
-                while data := file.read(_PART_BYTES):
-                    yield dataset_service_pb2.UploadFileRequest(data=data)
-
-            response = call(self.address, self._datasets.UploadFile, parts(), _UPLOAD_SECONDS)
-        dataset = response.dataset
-        return dataset_pb2.DatasetRef(
-            name=dataset.name,
-            kind=dataset.kind,
-            uri=dataset.uri,
-            manifest_sha256=dataset.manifest_sha256,
-        )
+def _path(path: FilePath | None) -> Path | None:
+    return None if path is None else Path(path)

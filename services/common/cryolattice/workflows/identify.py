@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
 from cryolattice.local_files import require_folder
+from cryolattice.workflows.models import build_models, models_question
 from cryolattice.workflows.steps import (
     AUTO_CLUSTERS,
+    Answer,
     Follow,
-    chosen_clusters,
-    read_crystal,
     save_report,
-    supercell_message,
     thickness_series,
     unseen,
 )
@@ -36,7 +35,6 @@ GREATEST_THICKNESS_ANGSTROM = 300.8
 # from zero-point motion alone to what light ions show well above 98 K
 B_LEVELS_ANGSTROM2 = (0.2, 0.5, 1.0)
 _SAME_CELL = 0.005
-_ZONE_AXES = {"c": modeler_pb2.ZONE_AXES_C, "all": modeler_pb2.ZONE_AXES_ALL}
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class _Found:
 
 
 def identify(
-    lab: Lab,
+    lab: Connection,
     micrograph: Path,
     parent: Path,
     supercell: tuple[int, int, int],
@@ -93,12 +91,12 @@ def identify(
     *,
     out: Path | None = None,
     follow: Follow = unseen,
-) -> dict[str, Any]:
+) -> Answer:
     """Rank every inequivalent ordering against a micrograph.
 
     Parameters
     ----------
-    lab : Lab
+    lab : Connection
     micrograph : Path
     parent : Path
         CIF of the parent crystal.
@@ -112,7 +110,7 @@ def identify(
 
     Returns
     -------
-    dict
+    Answer
         ``verdict``, ``lattice``, ``ctf``, ``best``, ``ranking``, ``candidates_searched``,
         ``warnings``, ``dataset``.
 
@@ -123,26 +121,17 @@ def identify(
     """
     options = options or IdentifyOptions()
     require_folder(out)
-    crystal = read_crystal(parent)
-    cells = supercell_message(supercell)
-    count = lab.call(
-        lab.modeler.CountOrderings,
-        modeler_pb2.CountOrderingsRequest(parent_crystal=crystal, supercell=cells),
+    question = models_question(
+        lab, parent, supercell, zone_axes=options.zone_axes, clusters=options.clusters
     )
     along = slice(None) if options.zone_axes == "all" else slice(2, 3)
-    thicknesses = _thicknesses(list(count.axis_lengths_angstrom[along]), options)
-    clusters, remarks = chosen_clusters(options.clusters, dict(count.suggested_clusters))
-    spec = modeler_pb2.ModelsSpec(
-        parent_crystal=crystal,
-        supercell=cells,
-        zone_axes=_ZONE_AXES[options.zone_axes],
-        clusters=clusters,
-        hydrogens=modeler_pb2.HYDROGENS_MEAN if clusters else modeler_pb2.HYDROGENS_NONE,
-    )
+    thicknesses = _thicknesses(question.axis_lengths_angstrom[along], options)
     # everything about the models is checked before the micrograph is taken up
     lab.call(
         lab.modeler.CreateModelsJob,
-        modeler_pb2.CreateModelsJobRequest(parent=lab.parent, spec=spec, validate_only=True),
+        modeler_pb2.CreateModelsJobRequest(
+            parent=lab.parent, spec=question.spec, validate_only=True
+        ),
     )
     image = lab.upload(
         micrograph,
@@ -156,32 +145,28 @@ def identify(
             ),
         ),
     )
-    models = lab.run_job(
-        lab.modeler.CreateModelsJob,
-        modeler_pb2.CreateModelsJobRequest(spec=spec),
-        follow("models"),
-    )
-    found = _Found(image, models, warnings=remarks)
+    models = build_models(lab, question.spec, follow)
+    found = _Found(image, models, warnings=question.remarks)
     result = _search(lab, found, thicknesses, options, follow)
     result["warnings"] = list(dict.fromkeys(result["warnings"]))
+    report = analyzer_pb2.ReportSpec(
+        micrograph=found.micrograph,
+        lattice=found.lattice,
+        ctf=found.ctf,
+        average=found.average,
+        models=found.models,
+        beams=found.beams,
+        ranking=found.ranking,
+        title=f"Ordering in {micrograph.name}",
+        warnings=result["warnings"],
+    )
     if out is not None:
-        report = analyzer_pb2.ReportSpec(
-            micrograph=found.micrograph,
-            lattice=found.lattice,
-            ctf=found.ctf,
-            average=found.average,
-            models=found.models,
-            beams=found.beams,
-            ranking=found.ranking,
-            title=f"Ordering in {micrograph.name}",
-            warnings=result["warnings"],
-        )
         save_report(lab, report, out, follow)
-    return result
+    return Answer(result, report)
 
 
 def _search(
-    lab: Lab,
+    lab: Connection,
     found: _Found,
     thicknesses: list[float],
     options: IdentifyOptions,
@@ -257,7 +242,7 @@ def _search(
 
 
 def _find_lattice(
-    lab: Lab, found: _Found, records: list[dict[str, Any]], follow: Follow
+    lab: Connection, found: _Found, records: list[dict[str, Any]], follow: Follow
 ) -> dict[str, Any] | None:
     """Try the plane cell of every view; keep the lattice that is most certain."""
     supercell = _plane_supercell(records)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
 from cryolattice.local_files import require_folder
 from cryolattice.workflows.steps import read_crystal, supercell_message
@@ -15,7 +15,7 @@ from cryolattice_api.modeler.v1 import modeler_pb2
 
 
 def enumerate_orderings(
-    lab: Lab,
+    lab: Connection,
     parent: Path,
     supercell: tuple[int, int, int],
     *,
@@ -26,7 +26,7 @@ def enumerate_orderings(
 
     Parameters
     ----------
-    lab : Lab
+    lab : Connection
     parent : Path
         CIF of the parent crystal.
     supercell : tuple of int

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from google.protobuf import json_format
-
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
 from cryolattice.local_files import require_folder
+from cryolattice.messages import message_dict
 from cryolattice.workflows.steps import (
     AUTO_CLUSTERS,
+    Answer,
     Follow,
     read_crystal,
     save_report,
@@ -54,41 +53,16 @@ class SimulateOptions:
     clusters: str | dict[str, str] = AUTO_CLUSTERS
 
 
-def simulate(
-    lab: Lab,
-    structure: Path,
-    options: SimulateOptions,
-    *,
-    out: Path | None = None,
-    follow: Follow = unseen,
-) -> dict[str, Any]:
-    """Simulate one crystal along c.
-
-    Parameters
-    ----------
-    lab : Lab
-    structure : Path
-        CIF.
-    options : SimulateOptions
-    out : Path, optional
-        Folder for the images.
-    follow : callable, optional
-        Is told of the jobs.
-
-    Returns
-    -------
-    dict
-        The beams dataset in proto3 JSON.
+def sweep_request(
+    lab: Connection, structure: Path, options: SimulateOptions, follow: Follow = unseen
+) -> simulator_pb2.CreateSweepJobRequest:
+    """Build the model and return the request of the sweep along c.
 
     Raises
     ------
     CryolatticeError
         What is wrong with the file or the options.
     """
-    require_folder(out)
-    for name in ("cs_mm", "defocus_angstrom"):
-        if not math.isfinite(getattr(options, name)):
-            raise InvalidInputError(f"{name} must be a finite number", field=name)
     crystal = read_crystal(structure)
     spec = modeler_pb2.ModelsSpec(
         parent_crystal=crystal,
@@ -112,21 +86,53 @@ def simulate(
         ),
         energy_kev=options.energy_kev,
     )
-    beams = lab.run_job(
-        lab.simulator.CreateSweepJob,
-        simulator_pb2.CreateSweepJobRequest(spec=sweep),
-        follow("multislice"),
+    return simulator_pb2.CreateSweepJobRequest(spec=sweep)
+
+
+def simulate(
+    lab: Connection,
+    structure: Path,
+    options: SimulateOptions,
+    *,
+    out: Path | None = None,
+    follow: Follow = unseen,
+) -> Answer:
+    """Simulate one crystal along c.
+
+    Parameters
+    ----------
+    lab : Connection
+    structure : Path
+        CIF.
+    options : SimulateOptions
+    out : Path, optional
+        Folder for the images.
+    follow : callable, optional
+        Is told of the jobs.
+
+    Returns
+    -------
+    Answer
+        The beams dataset in proto3 JSON.
+
+    Raises
+    ------
+    CryolatticeError
+        What is wrong with the file or the options.
+    """
+    require_folder(out)
+    for name in ("cs_mm", "defocus_angstrom"):
+        if not math.isfinite(getattr(options, name)):
+            raise InvalidInputError(f"{name} must be a finite number", field=name)
+    request = sweep_request(lab, structure, options, follow)
+    beams = lab.run_job(lab.simulator.CreateSweepJob, request, follow("multislice"))
+    report = analyzer_pb2.ReportSpec(
+        models=request.spec.models,
+        beams=beams,
+        title=f"Simulation of {structure.name}",
+        defocus_angstrom=options.defocus_angstrom,
+        cs_mm=options.cs_mm,
     )
     if out is not None:
-        report = analyzer_pb2.ReportSpec(
-            models=models,
-            beams=beams,
-            title=f"Simulation of {structure.name}",
-            defocus_angstrom=options.defocus_angstrom,
-            cs_mm=options.cs_mm,
-        )
         save_report(lab, report, out, follow)
-    found: dict[str, Any] = json_format.MessageToDict(
-        lab.get_dataset(beams.name), preserving_proto_field_name=True
-    )
-    return found
+    return Answer(message_dict(lab.get_dataset(beams.name)), report)

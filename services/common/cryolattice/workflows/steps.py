@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
-from cryolattice.local_files import inside
+from cryolattice.local_files import write_files
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
-    from cryolattice.client.lab import Lab
+    from cryolattice.client.connection import Connection
+    from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
     from cryolattice_api.common.v1.job_pb2 import Job
 
 # given a label, returns what is to be called with each change of a job
 Follow = Callable[[str], Callable[["Job"], None]]
 
 AUTO_CLUSTERS = "auto"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a workflow found, and what a report of it is made from.
+
+    Attributes
+    ----------
+    document : dict
+        What the command prints as JSON.
+    report : ReportSpec
+    """
+
+    document: dict[str, Any]
+    report: analyzer_pb2.ReportSpec
 
 
 def unseen(_label: str) -> Callable[[Job], None]:
@@ -81,18 +98,19 @@ def chosen_clusters(
     ]
 
 
-def save_report(lab: Lab, spec: analyzer_pb2.ReportSpec, out: Path, follow: Follow) -> None:
-    """Have a report made and copy its files into a folder."""
-    ref = lab.run_job(
+def make_report(lab: Connection, spec: analyzer_pb2.ReportSpec, follow: Follow) -> DatasetRef:
+    """Have a report drawn and return its dataset."""
+    return lab.run_job(
         lab.analyzer.CreateReportJob,
         analyzer_pb2.CreateReportJobRequest(spec=spec),
         follow("report"),
     )
-    reader = lab.open_ref(ref)
-    files = {name: reader.file(name) for name in reader.file_names}
-    out.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        inside(out, name).write_bytes(data)
+
+
+def save_report(lab: Connection, spec: analyzer_pb2.ReportSpec, out: Path, follow: Follow) -> None:
+    """Have a report drawn and copy its files into a folder."""
+    reader = lab.open_ref(make_report(lab, spec, follow))
+    write_files(out, {name: reader.file(name) for name in reader.file_names})
 
 
 def thickness_series(

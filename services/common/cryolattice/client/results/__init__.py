@@ -1,0 +1,1 @@
+"""What the workflows found, as small immutable objects that a notebook shows."""

@@ -1,0 +1,88 @@
+"""The structures of a parent crystal's orderings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryolattice.client.connection import Connection
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.steps import (
+    Follow,
+    chosen_clusters,
+    read_crystal,
+    supercell_message,
+    unseen,
+)
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.modeler.v1 import modeler_pb2
+
+_ZONE_AXES = {"c": modeler_pb2.ZONE_AXES_C, "all": modeler_pb2.ZONE_AXES_ALL}
+
+
+@dataclass(frozen=True)
+class ModelsQuestion:
+    """What models to build.
+
+    Attributes
+    ----------
+    spec : ModelsSpec
+    axis_lengths_angstrom : list of float
+        Of the supercell.
+    remarks : list of str
+        What was assumed.
+    """
+
+    spec: modeler_pb2.ModelsSpec
+    axis_lengths_angstrom: list[float]
+    remarks: list[str]
+
+
+def models_question(
+    lab: Connection,
+    parent: Path,
+    supercell: tuple[int, int, int],
+    *,
+    zone_axes: str,
+    clusters: str | dict[str, str],
+    orderings: Sequence[str] = (),
+) -> ModelsQuestion:
+    """Return what to ask the modeler.
+
+    Raises
+    ------
+    CryolatticeError
+        What is wrong with the crystal or the options.
+    """
+    if zone_axes not in _ZONE_AXES:
+        raise InvalidInputError(
+            f"zone_axes is {zone_axes!r}: write 'c' or 'all'", field="zone_axes"
+        )
+    crystal = read_crystal(parent)
+    cells = supercell_message(supercell)
+    count = lab.call(
+        lab.modeler.CountOrderings,
+        modeler_pb2.CountOrderingsRequest(parent_crystal=crystal, supercell=cells),
+    )
+    placed, remarks = chosen_clusters(clusters, dict(count.suggested_clusters))
+    spec = modeler_pb2.ModelsSpec(
+        parent_crystal=crystal,
+        supercell=cells,
+        ordering_ids=orderings,
+        zone_axes=_ZONE_AXES[zone_axes],
+        clusters=placed,
+        hydrogens=modeler_pb2.HYDROGENS_MEAN if placed else modeler_pb2.HYDROGENS_NONE,
+    )
+    return ModelsQuestion(spec, list(count.axis_lengths_angstrom), remarks)
+
+
+def build_models(
+    lab: Connection, spec: modeler_pb2.ModelsSpec, follow: Follow = unseen
+) -> DatasetRef:
+    """Have models built and return their dataset."""
+    return lab.run_job(
+        lab.modeler.CreateModelsJob,
+        modeler_pb2.CreateModelsJobRequest(spec=spec),
+        follow("models"),
+    )
