@@ -44,8 +44,9 @@ def connect(
     Parameters
     ----------
     server : str, optional
-        ``HOST:PORT`` of a deployment. Without it every installed service runs in this process,
-        with its data under ``CRYOLATTICE_HOME``.
+        ``HOST:PORT`` of a deployment, or
+        ``modeler=HOST:PORT,simulator=HOST:PORT,analyzer=HOST:PORT``. Without it
+        every installed service runs in this process, with its data under ``CRYOLATTICE_HOME``.
     settings : Settings, optional
         Instead of those of the environment.
     show_progress : bool
