@@ -57,7 +57,7 @@ class S3Server:
         parts = ("master", "volume", "filer", "admin")
         ports = {f"{name}.port{kind}": free_port() for name in parts for kind in ("", ".grpc")}
         command = [
-            Path(sys.executable).parent / "weed", "mini", f"-dir={self.folder}",
+            str(Path(sys.executable).parent / "weed"), "mini", f"-dir={self.folder}",
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-bucket={BUCKET}", "-admin.ui=false", "-webdav=false", f"-s3.port={self.port}",
             f"-s3.port.grpc={free_port()}", "-s3.port.iceberg=0", "-s3.port.lance=0",

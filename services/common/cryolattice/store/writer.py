@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,6 +27,10 @@ from cryolattice.store.manifest import MANIFEST_KEY, Manifest, StoredObject
 from cryolattice.store.reader import DatasetReader, dataset_prefix
 from cryolattice.store.zarr_stores import WriteOnceStore, is_metadata
 
+# what is not part of the dataset: how far its making has come
+_BOOKKEEPING = ("receipts/", "epochs/", MANIFEST_KEY)
+# reading and hashing an object overlap with waiting for the disk or the server
+_THREADS = 4
 _RECORDED = ("abtem", "ase", "numpy", "scipy", "spglib", "gemmi", "zarr")
 
 
@@ -155,11 +160,13 @@ class DatasetWriter:
         """Return the tiles whose receipt holds; of the others, remove what is damaged."""
         stem = f"{self.prefix}/receipts/"
         stored = {key for key, _ in self.root.list(stem)}
-        return {
-            tile
-            for tile in range(tile_count)
-            if self._receipt_key(tile) in stored and self._holds(tile)
-        }
+        tiles = [tile for tile in range(tile_count) if self._receipt_key(tile) in stored]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return {
+                tile
+                for tile, holds in zip(tiles, pool.map(self._holds, tiles), strict=True)
+                if holds
+            }
 
     def _holds(self, tile: int) -> bool:
         try:
@@ -222,18 +229,25 @@ class DatasetWriter:
             if chunks is None:
                 raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
             expected |= chunks
-        objects, wanted = [], set()
-        for key, _ in self.root.list(self.prefix):
-            name = key.removeprefix(f"{self.prefix}/")
-            if name.startswith(("receipts/", "epochs/")) or name == MANIFEST_KEY:
-                continue
-            data = self.root.get(key)
-            digest = sha256(data)
-            if expected.pop(name, digest) != digest:
-                raise CorruptDataError(f"object {name} of dataset {self.id} changed after writing")
-            objects.append(StoredObject(name, digest, len(data)))
-            if name.startswith("data.zarr/") and is_metadata(name):
-                wanted |= {f"{name.removesuffix('zarr.json')}{chunk}" for chunk in chunk_keys(data)}
+        names = [
+            name
+            for key, _ in self.root.list(self.prefix)
+            if not (name := key.removeprefix(f"{self.prefix}/")).startswith(_BOOKKEEPING)
+        ]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            durable = pool.submit(self.root.persist, [f"{self.prefix}/{name}" for name in names])
+            objects = list(pool.map(self._stored, names))
+            durable.result()
+        wanted = set()
+        for stored in objects:
+            if expected.pop(stored.key, stored.sha256) != stored.sha256:
+                raise CorruptDataError(
+                    f"object {stored.key} of dataset {self.id} changed after writing"
+                )
+            if stored.key.startswith("data.zarr/") and is_metadata(stored.key):
+                folder = stored.key.removesuffix("zarr.json")
+                described = self.root.get(f"{self.prefix}/{stored.key}")
+                wanted |= {f"{folder}{chunk}" for chunk in chunk_keys(described)}
         lacking = sorted({*expected, *wanted} - {stored.key for stored in objects})
         if lacking:
             raise CorruptDataError(
@@ -250,12 +264,15 @@ class DatasetWriter:
             attempt=self.attempt,
             versions=component_versions(),
         )
-        self.root.persist(f"{self.prefix}/{stored.key}" for stored in objects)
         self.require_latest()
         # a racing writer may have committed the same question: then its manifest stands
         self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json())
         self.root.persist([f"{self.prefix}/{MANIFEST_KEY}"])
         return DatasetReader.open(self.root, self.kind, self.id)
+
+    def _stored(self, name: str) -> StoredObject:
+        data = self.root.get(f"{self.prefix}/{name}")
+        return StoredObject(name, sha256(data), len(data))
 
     def discard(self) -> None:
         """Remove the objects of a dataset that was not committed."""
