@@ -19,7 +19,6 @@ from cryolattice_analyzer.dose.critical_dose import (
     compare,
 )
 from cryolattice_analyzer.dose.diffraction_series import (
-    header_pixel_size,
     read_diffraction_series,
     series_from_frames,
 )
@@ -73,7 +72,7 @@ def examples() -> dict[str, DoseResult]:
     results = {}
     for name, (dose, _) in TRUTH.items():
         path = EXAMPLES / f"{name}.mrc"
-        series = read_diffraction_series(path, path.name, header_pixel_size(path, path.name))
+        series = read_diffraction_series(path.read_bytes(), path.name)
         results[name] = analyse_dose_series(series, dose)
     return results
 

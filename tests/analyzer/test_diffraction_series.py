@@ -3,60 +3,46 @@
 from __future__ import annotations
 
 import gzip
-import io
-from pathlib import Path
 
-import mrcfile
 import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError, MissingCalibrationError, UnreadableFileError
 from cryolattice_analyzer.dose.diffraction_series import (
     check_dose_per_frame,
-    header_pixel_size,
     read_diffraction_series,
     repair_hot_pixels,
 )
+from tests.analyzer.instrument_files import mrc
 
 FRAMES = np.random.default_rng(3).poisson(5.0, size=(5, 40, 48)).astype(np.float32)
 
 
-def write(path: Path, data: np.ndarray, voxel: float = 0.01) -> Path:
-    with mrcfile.new(path, overwrite=True) as file:
-        file.set_data(data)
-        file.voxel_size = voxel
-    return path
-
-
-def test_path_bytes_and_gzip_give_the_same_frames(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.mrc", FRAMES)
-    content = path.read_bytes()
-    for source in (path, str(path), content, gzip.compress(content)):
-        series = read_diffraction_series(source, "s.mrc", 0.02)
+def test_gzip_gives_the_same_frames() -> None:
+    content = mrc(FRAMES, 0.01)
+    for source in (content, gzip.compress(content)):
+        series = read_diffraction_series(source, "s.mrc", pixel_size_per_angstrom=0.02)
         assert np.array_equal(series.frames, FRAMES)
         assert series.frames.dtype == np.float32
         assert series.pixel_size_per_angstrom == 0.02
 
 
-def test_integers_are_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.mrc", FRAMES.astype(np.uint16))
-    assert np.array_equal(read_diffraction_series(path, "s.mrc", 0.02).frames, FRAMES)
+def test_integers_are_read() -> None:
+    series = read_diffraction_series(mrc(FRAMES.astype(np.uint16), 0.01), "s.mrc")
+    assert np.array_equal(series.frames, FRAMES)
 
 
-@pytest.mark.parametrize("voxel", [0.0, -1.0])
-def test_header_without_a_pixel_size(tmp_path: Path, voxel: float) -> None:
-    assert header_pixel_size(write(tmp_path / "s.mrc", FRAMES, voxel), "s.mrc") is None
+@pytest.mark.parametrize("voxel", [None, 0.0, -1.0])
+def test_a_header_without_a_pixel_size(voxel: float | None) -> None:
+    with pytest.raises(MissingCalibrationError, match="--pixel-size") as caught:
+        read_diffraction_series(mrc(FRAMES, voxel), "s.mrc")
+    assert caught.value.field == "pixel_size"
 
 
-def test_header_pixel_size(tmp_path: Path) -> None:
-    assert header_pixel_size(write(tmp_path / "s.mrc", FRAMES), "s.mrc") == pytest.approx(0.01)
-
-
-@pytest.mark.parametrize("pixel_size", [None, 0.0, -0.01, float("nan"), float("inf")])
-def test_missing_calibration(tmp_path: Path, pixel_size: float | None) -> None:
-    path = write(tmp_path / "s.mrc", FRAMES)
+@pytest.mark.parametrize("pixel_size", [0.0, -0.01, float("nan"), float("inf")])
+def test_impossible_pixel_size(pixel_size: float) -> None:
     with pytest.raises(MissingCalibrationError, match="1/angstrom") as caught:
-        read_diffraction_series(path, "s.mrc", pixel_size)
+        read_diffraction_series(mrc(FRAMES, 0.01), "s.mrc", pixel_size_per_angstrom=pixel_size)
     assert caught.value.field == "pixel_size"
 
 
@@ -67,48 +53,28 @@ def test_impossible_dose(dose: float) -> None:
     assert caught.value.field == "dose_per_frame"
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFileError, match="no such file"):
-        read_diffraction_series(tmp_path / "none.mrc", "none.mrc", 0.01)
-
-
 @pytest.mark.parametrize("keep", [0, 10, 1024, 1030, -4])
-def test_truncated_file(tmp_path: Path, keep: int) -> None:
-    content = write(tmp_path / "s.mrc", FRAMES).read_bytes()[:keep]
-    (tmp_path / "cut.mrc").write_bytes(content)
-    for source in (content, tmp_path / "cut.mrc"):
-        with pytest.raises(UnreadableFileError, match=r"cut\.mrc"):
-            read_diffraction_series(source, "cut.mrc", 0.01)
-
-
-def test_truncated_gzip(tmp_path: Path) -> None:
-    content = gzip.compress(write(tmp_path / "s.mrc", FRAMES).read_bytes())
-    with pytest.raises(UnreadableFileError):
-        read_diffraction_series(content[:-200], "s.mrc.gz", 0.01)
-
-
-def test_another_kind_of_file() -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, FRAMES)
-    with pytest.raises(UnreadableFileError):
-        read_diffraction_series(buffer.getvalue(), "frames.npy", 0.01)
+def test_truncated_file(keep: int) -> None:
+    with pytest.raises(UnreadableFileError, match=r"cut\.mrc") as caught:
+        read_diffraction_series(mrc(FRAMES, 0.01)[:keep], "cut.mrc")
+    assert caught.value.field == "series"
 
 
 @pytest.mark.parametrize(
     "data", [FRAMES[0], FRAMES[:2], FRAMES[:, :8, :8], FRAMES.astype(np.complex64)]
 )
-def test_not_a_series(tmp_path: Path, data: np.ndarray) -> None:
+def test_not_a_series(data: np.ndarray) -> None:
     with pytest.raises(UnreadableFileError, match=r"s\.mrc"):
-        read_diffraction_series(write(tmp_path / "s.mrc", data), "s.mrc", 0.01)
+        read_diffraction_series(mrc(data, 0.01), "s.mrc")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nan_names_the_frame(tmp_path: Path, bad: float) -> None:
+def test_nan_names_the_frame(bad: float) -> None:
     data = FRAMES.copy()
     data[3, 2, 1] = bad
     with pytest.raises(UnreadableFileError, match="first in frame 3"):
-        read_diffraction_series(write(tmp_path / "s.mrc", data), "s.mrc", 0.01)
+        read_diffraction_series(mrc(data, 0.01), "s.mrc")
 
 
 def test_hot_pixel_is_mended_and_a_spot_is_not() -> None:

@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "na2nh2bh4" / "saed_298K.mrc"
 
 @pytest.fixture(scope="module")
 def result() -> DoseResult:
-    return analyse_dose_series(read_diffraction_series(EXAMPLE, "298 K", 0.0085), 0.5)
+    return analyse_dose_series(read_diffraction_series(EXAMPLE.read_bytes(), EXAMPLE.name), 0.5)
 
 
 def test_fading_figure_shows_what_was_measured(result: DoseResult) -> None:

@@ -169,6 +169,52 @@ def test_an_upload_begins_with_its_header(
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_companions_go_up_with_their_file(lab: Connection, tmp_path: Path) -> None:
+    (tmp_path / "scan.emi").write_bytes(b"half")
+    ref = _upload(lab, tmp_path, b"the other", "scan_1.ser")
+    reader = lab.open_ref(ref)
+    assert reader.file("scan_1.ser") == b"the other"
+    assert reader.file("scan.emi") == b"half"
+    (tmp_path / "scan.emi").write_bytes(b"Half")
+    assert _upload(lab, tmp_path, b"the other", "scan_1.ser").name != ref.name
+
+
+def _companion(name: str) -> dataset_service_pb2.UploadFileRequest:
+    return dataset_service_pb2.UploadFileRequest(
+        companion=dataset_service_pb2.CompanionHeader(file_name=name)
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "telling", "code"),
+    [
+        (["../x"], "file_name", grpc.StatusCode.INVALID_ARGUMENT),
+        (["a.ser"], "two files", grpc.StatusCode.INVALID_ARGUMENT),
+        (["b", "b"], "two files", grpc.StatusCode.INVALID_ARGUMENT),
+        ([str(n) for n in range(17)], "more than 16", grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+)
+def test_companions_have_names_of_their_own(
+    datasets: dataset_service_pb2_grpc.DatasetServiceStub,
+    names: list[str],
+    telling: str,
+    code: grpc.StatusCode,
+) -> None:
+    header = dataset_service_pb2.UploadHeader(
+        parent="projects/default", file_name="a.ser", role=PLAIN
+    )
+    parts = [
+        dataset_service_pb2.UploadFileRequest(header=header),
+        dataset_service_pb2.UploadFileRequest(data=b"x"),
+        *map(_companion, names),
+    ]
+    with pytest.raises(grpc.RpcError, match=telling) as caught:
+        datasets.UploadFile(iter(parts))
+    assert caught.value.code() == code
+    with pytest.raises(grpc.RpcError, match="header"):
+        datasets.UploadFile(iter(parts[2:]))
+
+
 def test_a_large_object_is_read_in_parts(
     lab: Connection, datasets: dataset_service_pb2_grpc.DatasetServiceStub, tmp_path: Path
 ) -> None:

@@ -1,24 +1,27 @@
-"""Read a dose series of diffraction patterns from an MRC stack."""
+"""A dose series of diffraction patterns: its frames and their calibration."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
-import warnings
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-import mrcfile
 import numpy as np
-from mrcfile.mrcinterpreter import MrcInterpreter
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from cryolattice.errors import InvalidInputError, MissingCalibrationError, UnreadableFileError
+from cryolattice_analyzer.files.calibration import pixel_size
+from cryolattice_analyzer.files.formats import is_mrc, read_signals
+from cryolattice_analyzer.files.selection import choose_signal
+from cryolattice_analyzer.files.signals import Axis, Instrument, Signal
+from cryolattice_analyzer.files.units import Quantity
 
 FEWEST_FRAMES = 3
 SMALLEST_FRAME_PX = 32
+# No pattern reaches spacings below 0.125 angstrom: then the header's number is a length.
+_HIGHEST_FREQUENCY_PER_ANGSTROM = 8.0
+_FIELD = "series"
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,48 @@ class DiffractionSeries:
         Size of a pixel in 1/angstrom (no 2 pi).
     name : str
         What messages and figures call the series.
+    instrument : Instrument
+        What the file says about the microscope.
+    title : str
+        Of the signal in the file; may be empty.
+    axes : tuple of Axis
+        y and x as the file gives them.
+    warnings : tuple of str
+        What was assumed on reading.
     """
 
     frames: NDArray[np.float32]
     pixel_size_per_angstrom: float
     name: str
+    instrument: Instrument = field(default_factory=Instrument)
+    title: str = ""
+    axes: tuple[Axis, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_diffraction_series(
-    source: str | Path | bytes, name: str, pixel_size_per_angstrom: float | None
+    data: bytes,
+    name: str,
+    *,
+    pixel_size_per_angstrom: float | None = None,
+    companions: Mapping[str, bytes] | None = None,
+    signal: str | None = None,
 ) -> DiffractionSeries:
-    """Read an MRC stack (frames, y, x); gzip-compressed files are read too.
+    """Read a stack of diffraction patterns from the bytes of an instrument's file.
 
     Parameters
     ----------
-    source : path or bytes
-        The file, or its content.
+    data : bytes
+        The whole file.
     name : str
-        The file's name, for messages.
-    pixel_size_per_angstrom : float or None
-        Size of a pixel in 1/angstrom.  The header's number (`header_pixel_size`) counts
-        only if the caller passes it on: most headers hold a length in angstrom.
+        Its name: the extension says the format, and messages quote it.
+    pixel_size_per_angstrom : float, optional
+        Size of a pixel in 1/angstrom; overrides the file's. An MRC header knows lengths alone: its
+        number is taken as 1/angstrom, and a warning says so.
+    companions : mapping of str to bytes, optional
+        Files that belong to it and lie beside it, by name: the .emi of a .ser.
+    signal : str, optional
+        Which stack of the file: its title, or its number from 1.
 
     Returns
     -------
@@ -62,14 +86,66 @@ def read_diffraction_series(
     Raises
     ------
     UnreadableFileError
-        The file is missing, truncated, no MRC file, no stack of at least 3 real frames, or
-        holds NaN or infinite pixels.
+        The file is of another kind or damaged, holds no stack of at least 3 real frames, or NaN or
+        infinite pixels.
     MissingCalibrationError
         The pixel size is missing, not positive or not finite (field ``pixel_size``).
+    InvalidInputError
+        An image in real space; several stacks and none chosen; unequal pixel sizes.
     """
-    size = check_pixel_size(pixel_size_per_angstrom, name)
-    data, _ = _read_mrc(source, name)
-    return series_from_frames(data, name, size)
+    if pixel_size_per_angstrom is not None:
+        check_pixel_size(pixel_size_per_angstrom, name)
+    signals = read_signals(data, name, companions, field=_FIELD)
+    notes: list[str] = []
+    if pixel_size_per_angstrom is None and is_mrc(name):
+        signals, notes = _as_reciprocal(signals, name)
+    found, remarks = choose_signal(
+        signals,
+        name,
+        Quantity.RECIPROCAL_LENGTH,
+        wanted=signal,
+        unit_overruled=pixel_size_per_angstrom is not None,
+        field=_FIELD,
+    )
+    _require_stack(found.values, name)
+    size, more = pixel_size(found, pixel_size_per_angstrom, name, Quantity.RECIPROCAL_LENGTH)
+    series = series_from_frames(found.values, name, size)
+    return replace(
+        series,
+        instrument=found.instrument,
+        title=found.title,
+        axes=found.axes[-2:],
+        warnings=(*notes, *remarks, *more),
+    )
+
+
+def _as_reciprocal(signals: list[Signal], name: str) -> tuple[list[Signal], list[str]]:
+    """Take the lengths of an MRC header as 1/angstrom, where that can be."""
+    changed: list[Signal] = []
+    notes: list[str] = []
+    for one in signals:
+        *others, y, x = one.axes
+        if x.scale * x.size / 2 > _HIGHEST_FREQUENCY_PER_ANGSTROM:
+            changed.append(one)
+            continue
+        axes = (*others, replace(y, unit="1/A"), replace(x, unit="1/A"))
+        changed.append(replace(one, axes=axes))
+        if math.isfinite(x.scale):
+            notes.append(
+                f"pixel size: {x.scale:g} of the header of {name} taken as 1/angstrom "
+                "(--pixel-size)"
+            )
+    return changed, notes
+
+
+def _require_stack(frames: NDArray[np.generic], name: str) -> None:
+    if frames.ndim != 3 or frames.shape[0] < FEWEST_FRAMES:
+        shape = " x ".join(str(size) for size in reversed(frames.shape))
+        raise UnreadableFileError(
+            f"{name}: {shape} is not a dose series; give a stack (frames, y, x) "
+            f"of at least {FEWEST_FRAMES} diffraction patterns",
+            field=_FIELD,
+        )
 
 
 def series_from_frames(
@@ -83,22 +159,17 @@ def series_from_frames(
         As `read_diffraction_series`.
     """
     size = check_pixel_size(pixel_size_per_angstrom, name)
-    if frames.ndim != 3 or frames.shape[0] < FEWEST_FRAMES:
-        raise UnreadableFileError(
-            f"{name}: shape {frames.shape} is not a dose series; give a stack (frames, y, x) "
-            f"of at least {FEWEST_FRAMES} diffraction patterns",
-            field="series",
-        )
+    _require_stack(frames, name)
     if min(frames.shape[1:]) < SMALLEST_FRAME_PX:
         raise UnreadableFileError(
             f"{name}: frames of {frames.shape[2]} x {frames.shape[1]} px are too small to index; "
             f"give at least {SMALLEST_FRAME_PX} px a side",
-            field="series",
+            field=_FIELD,
         )
     if np.iscomplexobj(frames):
         raise UnreadableFileError(
             f"{name}: the frames are complex (a transform?); give recorded intensities",
-            field="series",
+            field=_FIELD,
         )
     finite = np.isfinite(frames)
     if not finite.all():
@@ -107,24 +178,9 @@ def series_from_frames(
         raise UnreadableFileError(
             f"{name}: {bad} pixels are NaN or infinite, first in frame {first}; "
             "repair or leave out these frames",
-            field="series",
+            field=_FIELD,
         )
     return DiffractionSeries(np.ascontiguousarray(frames, dtype=np.float32), size, name)
-
-
-def header_pixel_size(source: str | Path | bytes, name: str) -> float | None:
-    """Return the header's voxel size along x if it is positive and equal along y, else None.
-
-    The format means angstrom; a camera that writes 1/angstrom there is for the caller to know.
-
-    Raises
-    ------
-    UnreadableFileError
-        As `read_diffraction_series`.
-    """
-    _, (size_x, size_y) = _read_mrc(source, name)
-    usable = math.isfinite(size_x) and size_x > 0 and math.isclose(size_x, size_y, rel_tol=1e-3)
-    return size_x if usable else None
 
 
 def check_pixel_size(pixel_size_per_angstrom: float | None, name: str) -> float:
@@ -198,34 +254,3 @@ def repair_hot_pixels(frames: NDArray[np.float32]) -> NDArray[np.float32]:
         columns = slice(max(x - 1, 0), x + 2)
         mended[:, y, x] = np.median(frames[:, rows, columns], axis=(1, 2))
     return mended
-
-
-def _read_mrc(
-    source: str | Path | bytes, name: str
-) -> tuple[NDArray[np.generic], tuple[float, float]]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if isinstance(source, bytes):
-                return _read_mrc_bytes(source)
-            with mrcfile.open(source, permissive=False) as file:
-                return np.array(file.data), _voxel(file)
-    except FileNotFoundError as error:
-        raise UnreadableFileError(f"{name}: no such file", field="series") from error
-    except (OSError, EOFError, ValueError, TypeError, KeyError, MemoryError) as error:
-        raise UnreadableFileError(
-            f"{name}: not a readable MRC stack ({error}); check that the file is complete "
-            "and in MRC2014 format",
-            field="series",
-        ) from error
-
-
-def _read_mrc_bytes(content: bytes) -> tuple[NDArray[np.generic], tuple[float, float]]:
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
-    with MrcInterpreter(iostream=io.BytesIO(content), permissive=False) as file:
-        return np.array(file.data), _voxel(file)
-
-
-def _voxel(file: MrcInterpreter) -> tuple[float, float]:
-    return float(file.voxel_size.x), float(file.voxel_size.y)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cryolattice.errors import InvalidInputError, MissingCalibrationError
-from cryolattice_analyzer.dose.diffraction_series import header_pixel_size, read_diffraction_series
+from cryolattice_analyzer.dose.diffraction_series import read_diffraction_series
+from cryolattice_analyzer.files.formats import file_format
+from cryolattice_analyzer.files.signals import Axis, Instrument
 from cryolattice_analyzer.imaging.micrograph import read_micrograph
-from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from cryolattice.jobs.kinds import UploadedFile
     from cryolattice.store.writer import DatasetWriter
 
 ASSUMED_ENERGY_KEV = 300.0
 ASSUMED_CS_MM = 2.7
 _ENERGY_RANGE_KEV = (20.0, 3000.0)
 _LARGEST_CS_MM = 100.0
+# relative difference between file and option above which both are shown
+_CONTRADICTION = 0.01
 
 
-def micrograph(header: UploadHeader, data: bytes, output: DatasetWriter) -> None:
+def micrograph(upload: UploadedFile, output: DatasetWriter) -> None:
     """Write a micrograph's counts with its calibration.
 
     Raises
@@ -30,34 +37,27 @@ def micrograph(header: UploadHeader, data: bytes, output: DatasetWriter) -> None
     CryolatticeError
         The file cannot be read, or a calibration is missing or impossible.
     """
-    given = header.image
-    dose = given.dose_e_per_angstrom2 if given.HasField("dose_e_per_angstrom2") else None
-    if dose is not None and not (math.isfinite(dose) and dose > 0):
-        raise InvalidInputError(
-            f"dose is {dose:g} e/angstrom^2: give the positive dose of this image, or leave it out "
-            "if it is not known",
-            field="dose",
-        )
-    energy = given.energy_kev if given.HasField("energy_kev") else None
-    low, high = _ENERGY_RANGE_KEV
-    if energy is not None and not low <= energy <= high:
-        raise InvalidInputError(
-            f"energy_kev is {energy:g} keV: give the microscope's energy, {low:g} to {high:g} keV",
-            field="energy_kev",
-        )
-    cs = given.cs_mm if given.HasField("cs_mm") else None
-    if cs is not None and not abs(cs) <= _LARGEST_CS_MM:
-        raise InvalidInputError(
-            f"cs_mm is {cs:g} mm: give the spherical aberration in mm, such as 2.7", field="cs_mm"
-        )
-    pixel = given.pixel_size_angstrom if given.HasField("pixel_size_angstrom") else None
-    image = read_micrograph(data, header.file_name, pixel_size_angstrom=pixel)
+    given = upload.header.image
+    dose = _checked_dose(_optional(given, "dose_e_per_angstrom2"))
+    energy = _checked_energy(_optional(given, "energy_kev"))
+    cs = _checked_cs(_optional(given, "cs_mm"))
+    image = read_micrograph(
+        upload.data,
+        upload.name,
+        pixel_size_angstrom=_optional(given, "pixel_size_angstrom"),
+        companions=upload.companions,
+        signal=_optional(upload.header, "signal"),
+    )
     warnings = list(image.warnings)
-    energy = energy if energy is not None else image.energy_kev
+    told = image.instrument
+    dose = _settle("dose", dose, told.dose_e_per_angstrom2, "e/angstrom^2", warnings)
+    if dose is not None and _optional(given, "dose_e_per_angstrom2") is None:
+        warnings.append(f"dose: {dose:.4g} e/angstrom^2 taken from the file (--dose)")
+    energy = _settle("energy", energy, told.energy_kev, "keV", warnings)
     if energy is None:
         energy = ASSUMED_ENERGY_KEV
         warnings.append(f"energy: the file does not tell it, {energy:g} keV assumed (--energy-kev)")
-    cs = cs if cs is not None else image.cs_mm
+    cs = _settle("spherical aberration", cs, told.cs_mm, "mm", warnings)
     if cs is None:
         cs = ASSUMED_CS_MM
         warnings.append(
@@ -69,8 +69,8 @@ def micrograph(header: UploadHeader, data: bytes, output: DatasetWriter) -> None
     output.add_json(
         "micrograph.json",
         {
-            "file_name": header.file_name,
-            "file_sha256": hashlib.sha256(data).hexdigest(),
+            **_origin(upload, image.title, image.axes, told),
+            "frames_summed": image.frames,
             "pixel_size_angstrom": image.pixel_size_angstrom,
             "dose_e_per_angstrom2": dose,
             "energy_kev": energy,
@@ -80,7 +80,7 @@ def micrograph(header: UploadHeader, data: bytes, output: DatasetWriter) -> None
     )
 
 
-def diffraction_series(header: UploadHeader, data: bytes, output: DatasetWriter) -> None:
+def diffraction_series(upload: UploadedFile, output: DatasetWriter) -> None:
     """Write a series of diffraction patterns with its calibration.
 
     Raises
@@ -88,28 +88,26 @@ def diffraction_series(header: UploadHeader, data: bytes, output: DatasetWriter)
     CryolatticeError
         The file cannot be read, or a calibration is missing or impossible.
     """
-    given = header.diffraction
-    if not given.HasField("dose_per_frame_e_per_angstrom2"):
+    given = upload.header.diffraction
+    dose = _optional(given, "dose_per_frame_e_per_angstrom2")
+    if dose is None:
         raise MissingCalibrationError(
-            f"{header.file_name}: no file tells the dose of a frame; give --dose-per-frame in "
+            f"{upload.name}: no file tells the dose of a frame; give --dose-per-frame in "
             "e/angstrom^2",
             field="dose_per_frame",
         )
-    dose = given.dose_per_frame_e_per_angstrom2
     if not (math.isfinite(dose) and dose > 0):
         raise InvalidInputError(
             f"dose_per_frame is {dose:g} e/angstrom^2: give the positive dose of one frame",
             field="dose_per_frame",
         )
-    pixel = given.pixel_size_per_angstrom if given.HasField("pixel_size_per_angstrom") else None
-    warnings = []
-    if pixel is None:
-        pixel = header_pixel_size(data, header.file_name)
-        if pixel is not None:
-            warnings.append(
-                f"pixel size: {pixel:g} of the file's header taken as 1/angstrom (--pixel-size)"
-            )
-    series = read_diffraction_series(data, header.file_name, pixel)
+    series = read_diffraction_series(
+        upload.data,
+        upload.name,
+        pixel_size_per_angstrom=_optional(given, "pixel_size_per_angstrom"),
+        companions=upload.companions,
+        signal=_optional(upload.header, "signal"),
+    )
     count, height, width = series.frames.shape
     output.add_array("frames", series.frames, ("frame", "ky", "kx"), "electron")
     output.add_array("frame", (np.arange(count) + 0.5) * dose, ("frame",), "electron/angstrom^2")
@@ -120,10 +118,80 @@ def diffraction_series(header: UploadHeader, data: bytes, output: DatasetWriter)
     output.add_json(
         "diffraction_series.json",
         {
-            "file_name": header.file_name,
-            "file_sha256": hashlib.sha256(data).hexdigest(),
+            **_origin(upload, series.title, series.axes, series.instrument),
             "pixel_size_per_angstrom": series.pixel_size_per_angstrom,
             "dose_per_frame_e_per_angstrom2": dose,
-            "warnings": warnings,
+            "warnings": list(series.warnings),
         },
     )
+
+
+def _origin(
+    upload: UploadedFile, title: str, axes: Sequence[Axis], instrument: Instrument
+) -> dict[str, Any]:
+    """Say where the numbers come from: file, signal in it, its own scale, microscope."""
+    return {
+        "file_name": upload.name,
+        "file_sha256": upload.sha256,
+        "companions": upload.companions_sha256,
+        "file_format": file_format(upload.name),
+        "signal": title,
+        "file_scale": {
+            axis: {
+                "value": given.scale if math.isfinite(given.scale) else None,
+                "unit": given.unit,
+            }
+            for axis, given in zip(("y", "x"), axes, strict=True)
+        },
+        "instrument": asdict(instrument),
+    }
+
+
+def _optional(message: Message, name: str) -> Any:
+    return getattr(message, name) if message.HasField(name) else None
+
+
+def _checked_dose(dose: float | None) -> float | None:
+    if dose is not None and not (math.isfinite(dose) and dose > 0):
+        raise InvalidInputError(
+            f"dose is {dose:g} e/angstrom^2: give the positive dose of this image, or leave it out "
+            "if it is not known",
+            field="dose",
+        )
+    return dose
+
+
+def _checked_energy(energy: float | None) -> float | None:
+    low, high = _ENERGY_RANGE_KEV
+    if energy is not None and not low <= energy <= high:
+        raise InvalidInputError(
+            f"energy_kev is {energy:g} keV: give the microscope's energy, {low:g} to {high:g} keV",
+            field="energy_kev",
+        )
+    return energy
+
+
+def _checked_cs(cs: float | None) -> float | None:
+    if cs is not None and not abs(cs) <= _LARGEST_CS_MM:
+        raise InvalidInputError(
+            f"cs_mm is {cs:g} mm: give the spherical aberration in mm, such as 2.7", field="cs_mm"
+        )
+    return cs
+
+
+_CHECKS = {"dose": _checked_dose, "energy": _checked_energy, "spherical aberration": _checked_cs}
+
+
+def _settle(
+    what: str, given: float | None, told: float | None, unit: str, warnings: list[str]
+) -> float | None:
+    """Return the user's number, or else the file's if it can be; name a contradiction."""
+    if given is None:
+        try:
+            return _CHECKS[what](told)
+        except InvalidInputError:
+            warnings.append(f"{what}: the {told:g} {unit} in the file cannot be, and are ignored")
+            return None
+    if told is not None and not math.isclose(given, told, rel_tol=_CONTRADICTION):
+        warnings.append(f"{what}: {given:g} {unit} as given, not the {told:g} {unit} in the file")
+    return given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +36,8 @@ class StoredMicrograph:
 def load_micrograph(reader: DatasetReader) -> StoredMicrograph:
     """Read a micrograph dataset."""
     facts = reader.json("micrograph.json")
-    facts.pop("file_sha256")
-    return StoredMicrograph(counts=reader.array("counts"), **facts)
+    names = {field.name for field in fields(StoredMicrograph)} & facts.keys()
+    return StoredMicrograph(counts=reader.array("counts"), **{name: facts[name] for name in names})
 
 
 @dataclass(frozen=True)

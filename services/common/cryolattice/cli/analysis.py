@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
+from cryolattice.cli.options import FORMATS, Clusters, Out, Signal, Supercell, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 
 _SHOWN = 5
@@ -24,7 +24,9 @@ class ZoneAxes(StrEnum):
 
 
 def identify(
-    micrograph: Annotated[Path, typer.Argument(metavar="MICROGRAPH", help="MRC file.")],
+    micrograph: Annotated[
+        Path, typer.Argument(metavar="MICROGRAPH", help=f"Image or movie: {FORMATS}.")
+    ],
     parent: Annotated[Path, typer.Option(help="CIF of the parent crystal.", metavar="P.cif")],
     supercell: Supercell,
     dose: Annotated[float | None, typer.Option(help="e/angstrom^2 of this image.")] = None,
@@ -32,7 +34,10 @@ def identify(
         float | None, typer.Option(help="Angstrom; overrides the file's.")
     ] = None,
     energy_kev: Annotated[float | None, typer.Option(help="keV; overrides the file's.")] = None,
-    cs_mm: Annotated[float | None, typer.Option(help="Spherical aberration in mm.")] = None,
+    cs_mm: Annotated[
+        float | None, typer.Option(help="Spherical aberration in mm; overrides the file's.")
+    ] = None,
+    signal: Signal = None,
     zone_axes: Annotated[
         ZoneAxes, typer.Option(help="View along c, or along every axis of the supercell.")
     ] = ZoneAxes.C,
@@ -56,6 +61,7 @@ def identify(
         dose_e_per_angstrom2=dose,
         energy_kev=energy_kev,
         cs_mm=cs_mm,
+        signal=signal,
         zone_axes="all" if zone_axes == ZoneAxes.ALL else "c",
         greatest_thickness_angstrom=thickness_max,
         thickness_step_angstrom=thickness_step,
@@ -126,13 +132,16 @@ def _show_identified(result: dict[str, Any]) -> None:
 
 
 def dose(
-    series: Annotated[Path, typer.Argument(metavar="SERIES", help="Stack of patterns, MRC.")],
+    series: Annotated[
+        Path, typer.Argument(metavar="SERIES", help=f"Stack of patterns: {FORMATS}.")
+    ],
     dose_per_frame: Annotated[
         float | None, typer.Option(help="e/angstrom^2 of each frame.")
     ] = None,
     pixel_size: Annotated[
-        float | None, typer.Option(help="1/angstrom; the file's header where absent.")
+        float | None, typer.Option(help="1/angstrom; overrides the files'.")
     ] = None,
+    signal: Signal = None,
     lattice: Annotated[
         float | None, typer.Option(help="A spacing that the crystal is known to have, angstrom.")
     ] = None,
@@ -152,6 +161,7 @@ def dose(
     options = DoseOptions(
         dose_per_frame_e_per_angstrom2=dose_per_frame,
         pixel_size_per_angstrom=pixel_size,
+        signal=signal,
         lattice_angstrom=lattice,
         compare=compare,
         compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame,

@@ -9,11 +9,19 @@ import typer
 
 from cryolattice.errors import InvalidInputError
 
+FORMATS = "MRC, DM3, DM4, EMD, TIFF, HDF5, or SER with its EMI beside it"
+
 Supercell = Annotated[
     tuple[int, int, int], typer.Option(help="Parent cells along a, b and c.", metavar="M N P")
 ]
 Out = Annotated[
     Path | None, typer.Option(help="Write the report and its figures into this folder.")
+]
+Signal = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TITLE|N", help="Which image, by title or number, of a file with several."
+    ),
 ]
 Clusters = Annotated[
     list[str] | None,

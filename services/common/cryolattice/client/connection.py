@@ -6,15 +6,17 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from uuid import uuid4
 
 import grpc
 from google.protobuf.message import Message
 
 from cryolattice.client.calls import call, open_channel, stream
+from cryolattice.client.companions import companions_of
 from cryolattice.client.embedded import EmbeddedServer
 from cryolattice.error_status import from_status
 from cryolattice.errors import (
@@ -294,7 +296,7 @@ class Connection:
     def upload(
         self, path: Path, header: dataset_service_pb2.UploadHeader
     ) -> dataset_pb2.DatasetRef:
-        """Take a file up.
+        """Take a file up, and the companions that lie beside it (`companions_of`).
 
         Parameters
         ----------
@@ -312,18 +314,19 @@ class Connection:
         """
         header.parent = self.parent
         header.file_name = path.name
-        try:
-            file = path.open("rb")
-        except OSError as error:
-            raise UnreadableFileError(
-                f"cannot open {path}: {error.strerror or error}", field="file"
-            ) from error
-        with file:
+        with ExitStack() as stack:
+            files = [stack.enter_context(_opened(one)) for one in (path, *companions_of(path))]
 
             def parts() -> Iterator[dataset_service_pb2.UploadFileRequest]:
                 yield dataset_service_pb2.UploadFileRequest(header=header)
-                while data := file.read(_PART_BYTES):
-                    yield dataset_service_pb2.UploadFileRequest(data=data)
+                for index, file in enumerate(files):
+                    if index:
+                        companion = dataset_service_pb2.CompanionHeader(
+                            file_name=Path(file.name).name
+                        )
+                        yield dataset_service_pb2.UploadFileRequest(companion=companion)
+                    while data := file.read(_PART_BYTES):
+                        yield dataset_service_pb2.UploadFileRequest(data=data)
 
             response = call(self.address, self._datasets.UploadFile, parts(), _UPLOAD_SECONDS)
         dataset = response.dataset
@@ -333,3 +336,12 @@ class Connection:
             uri=dataset.uri,
             manifest_sha256=dataset.manifest_sha256,
         )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UnreadableFileError(
+            f"cannot open {path}: {error.strerror or error}", field="file"
+        ) from error

@@ -126,6 +126,7 @@ class Lab:
         pixel_size_angstrom: float | None = None,
         energy_kev: float | None = None,
         cs_mm: float | None = None,
+        signal: str | None = None,
         zone_axes: Literal["c", "all"] = "c",
         greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM,
         thickness_step_angstrom: float | None = None,
@@ -138,6 +139,7 @@ class Lab:
         Parameters
         ----------
         micrograph : path
+            Image or movie: MRC, DM3, DM4, EMD, TIFF, HDF5, or SER with its EMI beside it.
         parent : path
             CIF of the parent crystal.
         supercell : (int, int, int)
@@ -146,6 +148,8 @@ class Lab:
             Of this image. Without it no damage is expected.
         pixel_size_angstrom, energy_kev, cs_mm : float, optional
             Instead of what the file says.
+        signal : str, optional
+            Which image of a file with several: its title, or its number from 1.
         zone_axes : "c" or "all"
             Views along c, or along every axis of the supercell.
         greatest_thickness_angstrom : float
@@ -173,6 +177,7 @@ class Lab:
             dose_e_per_angstrom2=dose_e_per_angstrom2,
             energy_kev=energy_kev,
             cs_mm=cs_mm,
+            signal=signal,
             zone_axes=zone_axes,
             greatest_thickness_angstrom=greatest_thickness_angstrom,
             thickness_step_angstrom=thickness_step_angstrom,
@@ -202,6 +207,7 @@ class Lab:
         dose_per_frame_e_per_angstrom2: float,
         *,
         pixel_size_per_angstrom: float | None = None,
+        signal: str | None = None,
         lattice_angstrom: float | None = None,
         compare: FilePath | None = None,
         compare_dose_per_frame_e_per_angstrom2: float | None = None,
@@ -212,11 +218,13 @@ class Lab:
         Parameters
         ----------
         series : path
-            Stack of diffraction patterns.
+            Stack of diffraction patterns, in any format that `identify` reads.
         dose_per_frame_e_per_angstrom2 : float
             Of each frame.
         pixel_size_per_angstrom : float, optional
             1/angstrom; the file's where absent.
+        signal : str, optional
+            Which stack of files with several: its title, or its number from 1.
         lattice_angstrom : float, optional
             A spacing that the crystal is known to have.
         compare : path, optional
@@ -238,6 +246,7 @@ class Lab:
         options = DoseOptions(
             dose_per_frame_e_per_angstrom2=dose_per_frame_e_per_angstrom2,
             pixel_size_per_angstrom=pixel_size_per_angstrom,
+            signal=signal,
             lattice_angstrom=lattice_angstrom,
             compare=_path(compare),
             compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame_e_per_angstrom2,

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from cryolattice.canonical import dataset_id_of
 from cryolattice.errors import InvalidInputError, PreconditionError
-from cryolattice.store.array_store import ArrayStore
+from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import ArraySpec
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 
 if TYPE_CHECKING:
@@ -84,6 +85,40 @@ class TiledJob(Protocol):
 
 
 @dataclass(frozen=True)
+class UploadedFile:
+    """A file that came up, with those that belong to it.
+
+    Attributes
+    ----------
+    header : UploadHeader
+        Role, calibration and name.
+    data : bytes
+        The whole file.
+    companions : mapping of str to bytes
+        Files that lie beside it, by name.
+    """
+
+    header: UploadHeader
+    data: bytes
+    companions: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.header.file_name
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file, hexadecimal."""
+        return sha256(self.data)
+
+    @property
+    def companions_sha256(self) -> dict[str, str]:
+        """SHA-256 of each companion, by name."""
+        return {name: sha256(data) for name, data in sorted(self.companions.items())}
+
+
+@dataclass(frozen=True)
 class JobKind:
     """One kind of job.
 
@@ -130,7 +165,7 @@ class Service:
         Adds its servicer to a server.
     readers : mapping
         By file role: ``module:function`` that reads and checks an uploaded file and writes its
-        arrays: ``read(header, data, output)``.
+        arrays: ``read(upload, output)`` with an `UploadedFile`.
     """
 
     name: str

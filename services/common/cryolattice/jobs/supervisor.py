@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -67,7 +68,9 @@ class Supervisor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def ingest(self, header: bytes, path: Path) -> tuple[str, str]:
+    async def ingest(
+        self, header: bytes, path: Path, companions: Mapping[str, Path]
+    ) -> tuple[str, str]:
         """Read an uploaded file in a worker; return kind and id of the committed dataset.
 
         Raises
@@ -75,7 +78,11 @@ class Supervisor:
         CryolatticeError
             What the reader found wrong.
         """
-        request = {"header": base64.b64encode(header).decode(), "path": str(path)}
+        request = {
+            "header": base64.b64encode(header).decode(),
+            "path": str(path),
+            "companions": {name: str(beside) for name, beside in companions.items()},
+        }
         async with self._workers:
             answer = await self._ask_worker(request)
         return answer["kind"], answer["id"]

@@ -17,11 +17,11 @@ import rfc8785
 from cryolattice.canonical import canonical_json, dataset_id
 from cryolattice.error_status import to_status
 from cryolattice.errors import CryolatticeError, InternalError, InvalidInputError
-from cryolattice.jobs.kinds import installed_services
+from cryolattice.jobs.kinds import UploadedFile, installed_services
 from cryolattice.jobs.runner import load_function, run_job
 from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
-from cryolattice.store.array_store import ArrayStore, open_store, sha256
+from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1.dataset_service_pb2 import FileRole, UploadHeader
@@ -33,7 +33,7 @@ _KINDS = {
 }
 
 
-def ingest(header: UploadHeader, data: bytes, root: ArrayStore) -> DatasetReader:
+def ingest(upload: UploadedFile, root: ArrayStore) -> DatasetReader:
     """Commit an uploaded file as a dataset: read and checked by its role, or kept as it is.
 
     Raises
@@ -41,19 +41,25 @@ def ingest(header: UploadHeader, data: bytes, root: ArrayStore) -> DatasetReader
     CryolatticeError
         The file cannot be read or its calibration is missing; then nothing is kept.
     """
-    kind = _KINDS.get(header.role, "file")
+    role = upload.header.role
+    kind = _KINDS.get(role, "file")
     question = UploadHeader()
-    question.CopyFrom(header)
+    question.CopyFrom(upload.header)
     question.parent = ""
-    spec_json = rfc8785.dumps(
-        {"header": json.loads(canonical_json(question)), "file_sha256": sha256(data)}
-    )
+    spec: dict[str, Any] = {
+        "header": json.loads(canonical_json(question)),
+        "file_sha256": upload.sha256,
+    }
+    if upload.companions:
+        spec["companions"] = upload.companions_sha256
+    spec_json = rfc8785.dumps(spec)
     output = DatasetWriter(root, kind, dataset_id(kind, spec_json, []))
     committed = output.committed()
     if committed is not None:
         return committed
-    if header.role in _PLAIN:
-        output.add_file(header.file_name, data)
+    if role in _PLAIN:
+        for name, data in {**upload.companions, upload.name: upload.data}.items():
+            output.add_file(name, data)
         return output.commit(spec_json=spec_json, inputs={})
     readers = {
         role: path
@@ -61,7 +67,7 @@ def ingest(header: UploadHeader, data: bytes, root: ArrayStore) -> DatasetReader
         for role, path in service.readers.items()
     }
     try:
-        load_function(readers[header.role])(header, data, output)
+        load_function(readers[role])(upload, output)
     except InvalidInputError:
         # the same file always fails, so nobody else is writing what is removed here
         output.discard()
@@ -74,8 +80,14 @@ def _answer(request: dict[str, Any], settings: Settings) -> dict[str, Any]:
         if "job" in request:
             run_job(request["job"], settings)
             return {}
-        header = UploadHeader.FromString(base64.b64decode(request["header"]))
-        reader = ingest(header, Path(request["path"]).read_bytes(), open_store(settings.store_url))
+        upload = UploadedFile(
+            header=UploadHeader.FromString(base64.b64decode(request["header"])),
+            data=Path(request["path"]).read_bytes(),
+            companions={
+                name: Path(path).read_bytes() for name, path in request["companions"].items()
+            },
+        )
+        reader = ingest(upload, open_store(settings.store_url))
         return {"kind": reader.manifest.kind, "id": reader.manifest.id}
     except CryolatticeError as error:
         failure = error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -22,6 +21,7 @@ from cryolattice.errors import (
 from cryolattice.jobs.runner import dataset_ref
 from cryolattice.names import parse_project, parse_resource, resource_name
 from cryolattice.server.backend import Backend
+from cryolattice.server.received_upload import ReceivedUpload
 from cryolattice.store.manifest import MANIFEST_KEY
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import (
@@ -31,8 +31,6 @@ from cryolattice_api.common.v1 import (
 )
 
 _PART_BYTES = 1 << 20
-# it names an object of the store, and '#' with a number marks objects that are being written
-_FILE_NAME = re.compile(r"[^/\\#\x00-\x1f\x7f]{1,200}")
 
 
 class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
@@ -138,39 +136,24 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest],
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> dataset_service_pb2.UploadFileResponse:
-        header: dataset_service_pb2.UploadHeader | None = None
-        project = ""
-        with tempfile.NamedTemporaryFile(prefix="cryolattice-upload-") as received:
-            async for part in request_iterator:
-                if part.WhichOneof("part") == "header" and header is None:
-                    header = part.header
-                    project = self._check(header)
-                elif part.WhichOneof("part") == "data" and header is not None:
-                    await asyncio.to_thread(received.write, part.data)
-                else:
-                    raise InvalidInputError(
-                        "an upload is one header, then data: send them in this order",
-                        field="header",
-                    )
-            if header is None:
-                raise InvalidInputError("the upload is empty: send a header first", field="header")
-            received.flush()
+        with tempfile.TemporaryDirectory(prefix="cryolattice-upload-") as folder:
+            received = ReceivedUpload(Path(folder), self._check)
+            try:
+                async for part in request_iterator:
+                    await asyncio.to_thread(received.take, part)
+                header, path, companions = received.finish()
+            finally:
+                received.close()
+            project = parse_project(header.parent)
             kind, identifier = await self._backend.supervisor.ingest(
-                header.SerializeToString(), Path(received.name)
+                header.SerializeToString(), path, companions
             )
         await asyncio.to_thread(self._backend.ledger.register_dataset, project, kind, identifier)
         reader = DatasetReader.open(self._backend.root, kind, identifier)
         return dataset_service_pb2.UploadFileResponse(dataset=self._message(project, reader))
 
-    def _check(self, header: dataset_service_pb2.UploadHeader) -> str:
-        project = parse_project(header.parent)
-        name = header.file_name
-        if not _FILE_NAME.fullmatch(name) or name in {".", ".."}:
-            raise InvalidInputError(
-                f"file_name is {name!r}: give a plain name of at most 200 characters, without "
-                "folders, '#' and control characters",
-                field="file_name",
-            )
+    def _check(self, header: dataset_service_pb2.UploadHeader) -> None:
+        parse_project(header.parent)
         plain = header.role in {
             dataset_service_pb2.FILE_ROLE_UNSPECIFIED,
             dataset_service_pb2.FILE_ROLE_PLAIN,
@@ -182,4 +165,3 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 "analyzer",
                 field="role",
             )
-        return project

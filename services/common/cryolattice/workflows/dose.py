@@ -30,6 +30,8 @@ class DoseOptions:
         Dose of each frame of the series; no file tells it.
     pixel_size_per_angstrom : float, optional
         Of both series.
+    signal : str, optional
+        Which stack of the files, where they hold several: its title, or its number from 1.
     lattice_angstrom : float, optional
         A spacing that the crystal is known to have.
     compare : Path, optional
@@ -40,6 +42,7 @@ class DoseOptions:
 
     dose_per_frame_e_per_angstrom2: float | None
     pixel_size_per_angstrom: float | None = None
+    signal: str | None = None
     lattice_angstrom: float | None = None
     compare: Path | None = None
     compare_dose_per_frame_e_per_angstrom2: float | None = None
@@ -73,9 +76,10 @@ def dose_request(
             pixel_size_per_angstrom=options.pixel_size_per_angstrom,
             dose_per_frame_e_per_angstrom2=dose,
         )
-        return lab.upload(
-            path, UploadHeader(role=FILE_ROLE_DIFFRACTION_SERIES, diffraction=calibration)
+        header = UploadHeader(
+            role=FILE_ROLE_DIFFRACTION_SERIES, diffraction=calibration, signal=options.signal
         )
+        return lab.upload(path, header)
 
     spec = analyzer_pb2.DoseSpec(lattice_angstrom=lattice or 0.0)
     spec.series.CopyFrom(upload(series, options.dose_per_frame_e_per_angstrom2))

@@ -45,6 +45,8 @@ class IdentifyOptions:
     ----------
     pixel_size_angstrom, dose_e_per_angstrom2, energy_kev, cs_mm : float, optional
         Of the micrograph. Without a dose no damage is expected.
+    signal : str, optional
+        Which image of the file, where it holds several: its title, or its number from 1.
     zone_axes : "c" or "all"
         Directions of the beam that are considered.
     greatest_thickness_angstrom : float
@@ -61,6 +63,7 @@ class IdentifyOptions:
     dose_e_per_angstrom2: float | None = None
     energy_kev: float | None = None
     cs_mm: float | None = None
+    signal: str | None = None
     zone_axes: Literal["c", "all"] = "c"
     greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM
     thickness_step_angstrom: float | None = None
@@ -137,6 +140,7 @@ def identify(
         micrograph,
         UploadHeader(
             role=FILE_ROLE_MICROGRAPH,
+            signal=options.signal,
             image=ImageCalibration(
                 pixel_size_angstrom=options.pixel_size_angstrom,
                 dose_e_per_angstrom2=options.dose_e_per_angstrom2,

@@ -331,10 +331,13 @@ class UploadHeader(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     DIFFRACTION_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`projects/{project}`."""
     file_name: _builtins.str
     role: Global___FileRole.ValueType
+    signal: _builtins.str
+    """Which of several images in the file: its title, or its number from 1."""
     @_builtins.property
     def image(self) -> Global___ImageCalibration: ...
     @_builtins.property
@@ -347,14 +350,38 @@ class UploadHeader(_message.Message):
         role: Global___FileRole.ValueType = ...,
         image: Global___ImageCalibration | None = ...,
         diffraction: Global___DiffractionCalibration | None = ...,
+        signal: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["diffraction", b"diffraction", "image", b"image"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_signal", b"_signal", "diffraction", b"diffraction", "image", b"image", "signal", b"signal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["diffraction", b"diffraction", "file_name", b"file_name", "image", b"image", "parent", b"parent", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signal", b"_signal", "diffraction", b"diffraction", "file_name", b"file_name", "image", b"image", "parent", b"parent", "role", b"role", "signal", b"signal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__signal: _TypeAlias = _typing.Literal["signal"]  # noqa: Y015
+    _WhichOneofArgType__signal: _TypeAlias = _typing.Literal["_signal", b"_signal"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signal) -> _WhichOneofReturnType__signal | None: ...
+
+Global___UploadHeader: _TypeAlias = UploadHeader  # noqa: Y015
+
+@_typing.final
+class CompanionHeader(_message.Message):
+    """Begins a file that belongs to the uploaded one and lies beside it, such as the .emi of a .ser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    file_name: _builtins.str
+    def __init__(
+        self,
+        *,
+        file_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UploadHeader: _TypeAlias = UploadHeader  # noqa: Y015
+Global___CompanionHeader: _TypeAlias = CompanionHeader  # noqa: Y015
 
 @_typing.final
 class UploadFileRequest(_message.Message):
@@ -362,20 +389,27 @@ class UploadFileRequest(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    COMPANION_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
+    """Of the file that was begun last."""
     @_builtins.property
     def header(self) -> Global___UploadHeader: ...
+    @_builtins.property
+    def companion(self) -> Global___CompanionHeader:
+        """After the file's own data; at most 16."""
+
     def __init__(
         self,
         *,
         header: Global___UploadHeader | None = ...,
         data: _builtins.bytes = ...,
+        companion: Global___CompanionHeader | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["companion", b"companion", "data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["companion", b"companion", "data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "data", "companion"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 

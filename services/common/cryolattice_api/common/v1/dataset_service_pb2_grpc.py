@@ -93,7 +93,7 @@ class DatasetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UploadFile(self, request_iterator, context):
-        """Takes a file up: a header first, then its bytes. An instrument's file is read, checked and
+        """Takes a file up: a header first, then its bytes, then those of its companions. An instrument's file is read, checked and
         committed as calibrated arrays; nothing is kept of a file that cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -40,7 +40,7 @@ class DatasetServiceStub:
     ReadObject: _grpc.UnaryStreamMultiCallable[_dataset_service_pb2.ReadObjectRequest, _dataset_service_pb2.ReadObjectResponse]
     """Streams one object of a committed dataset, checked against the manifest."""
     UploadFile: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadFileRequest, _dataset_service_pb2.UploadFileResponse]
-    """Takes a file up: a header first, then its bytes. An instrument's file is read, checked and
+    """Takes a file up: a header first, then its bytes, then those of its companions. An instrument's file is read, checked and
     committed as calibrated arrays; nothing is kept of a file that cannot be read.
     """
 
@@ -56,7 +56,7 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     ReadObject: _aio.UnaryStreamMultiCallable[_dataset_service_pb2.ReadObjectRequest, _dataset_service_pb2.ReadObjectResponse]  # type: ignore[assignment]
     """Streams one object of a committed dataset, checked against the manifest."""
     UploadFile: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadFileRequest, _dataset_service_pb2.UploadFileResponse]  # type: ignore[assignment]
-    """Takes a file up: a header first, then its bytes. An instrument's file is read, checked and
+    """Takes a file up: a header first, then its bytes, then those of its companions. An instrument's file is read, checked and
     committed as calibrated arrays; nothing is kept of a file that cannot be read.
     """
 
@@ -99,7 +99,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dataset_service_pb2.UploadFileRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.UploadFileResponse, _abc.Awaitable[_dataset_service_pb2.UploadFileResponse]]:
-        """Takes a file up: a header first, then its bytes. An instrument's file is read, checked and
+        """Takes a file up: a header first, then its bytes, then those of its companions. An instrument's file is read, checked and
         committed as calibrated arrays; nothing is kept of a file that cannot be read.
         """
 
