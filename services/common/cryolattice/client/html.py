@@ -9,7 +9,7 @@ from html import escape
 # notebooks that are not trusted drop style sheets, so the styles stand where they act; the colours
 # are those of the text, or a grey that is seen on light and on dark pages
 _LINE = "1px solid rgba(128,128,128,0.4)"
-_CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top;background:none"
+_CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top;background:none;color:inherit"
 _FAINT = "opacity:0.7;font-weight:normal"
 
 
@@ -33,16 +33,17 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table."""
     head = "".join(f'<th style="{_CELL};border-bottom:{_LINE}">{escape(h)}</th>' for h in headings)
-    body = "".join(
-        '<tr style="background:none">'
-        + "".join(f'<td style="{_CELL}">{escape(str(value))}</td>' for value in row)
-        + "</tr>"
-        for row in rows
-    )
+    body = "".join(f'<tr style="background:none">{_cells(row)}</tr>' for row in rows)
     return (
         '<table style="border-collapse:collapse;margin:0 0 6px 0">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _cells(row: Sequence[object]) -> str:
+    *short, last = (escape(str(value)) for value in row)
+    kept = "".join(f'<td style="{_CELL};white-space:nowrap">{text}</td>' for text in short)
+    return f'{kept}<td style="{_CELL}">{last}</td>'
 
 
 def notes(texts: Iterable[str]) -> str:
@@ -65,7 +66,7 @@ def image(data: bytes, media_type: str, name: str) -> str:
     encoded = base64.b64encode(data).decode()
     return (
         f'<img src="data:{media_type};base64,{encoded}" alt="{escape(name, quote=True)}" '
-        f'title="{escape(name, quote=True)}" style="max-width:100%">'
+        f'title="{escape(name, quote=True)}" style="max-width:min(100%,640px)">'
     )
 
 

@@ -1,0 +1,98 @@
+"""`Lab`: what it refuses, how it shows itself, what it says when services are missing."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import cryolattice
+from cryolattice.client import embedded
+from cryolattice.client.connection import Connection
+from cryolattice.client.lab import Lab, connect
+from cryolattice.errors import InvalidInputError, PreconditionError, UnreadableFileError
+from cryolattice.settings import Settings
+from cryolattice.workflows.orderings import enumerate_orderings
+
+PARENT = "na2nh2bh4_cubic.cif"
+
+
+@pytest.fixture
+def quiet(lab: Connection) -> Lab:
+    return Lab(lab, show_progress=False)
+
+
+def test_orderings(quiet: Lab, lab: Connection, examples: Path) -> None:
+    found = quiet.enumerate(str(examples / PARENT), (2, 2, 1))
+    assert found.to_dict() == enumerate_orderings(lab, examples / PARENT, (2, 2, 1))
+    assert (found.total, found.classes, len(found)) == (495, 35, 35)
+    assert sum(ordering.multiplicity for ordering in found) == 495
+    assert found[found[3].id] is found[3]
+    assert all(len(ordering.vacant_sites) == 4 for ordering in found)
+    with pytest.raises(cryolattice.errors.NotFoundError):
+        found["o-nope"]
+    found.to_dict()["orderings"].clear()
+    assert found.to_dict()["orderings"], "a copy is a copy"
+
+
+def test_bad_questions(quiet: Lab, examples: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match=r"nope\.cif"):
+        quiet.enumerate(tmp_path / "nope.cif", (2, 2, 1))
+    with pytest.raises(InvalidInputError, match="zone_axes is 'b'") as caught:
+        quiet.models(examples / PARENT, (1, 1, 3), zone_axes="b")  # type: ignore[arg-type]
+    assert caught.value.field == "zone_axes"
+    with pytest.raises(InvalidInputError, match="o-nope"):
+        quiet.models(examples / PARENT, (1, 1, 3), orderings=["o-nope"])
+
+
+def test_progress_is_shown_where_it_is_wanted(
+    lab: Connection, examples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lab(lab, show_progress=False).models(examples / PARENT, (1, 1, 3))
+    assert capsys.readouterr() == ("", "")
+    Lab(lab).models(examples / PARENT, (1, 1, 3))
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert "models: the same question was answered before" in errors
+
+
+def test_a_closed_lab_says_so(settings: Settings) -> None:
+    lab = connect(settings=settings)
+    assert repr(lab) == "<Lab in this process, projects/default>"
+    lab.close()
+    lab.close()
+    assert repr(lab) == "<Lab in this process, closed>"
+    with pytest.raises(PreconditionError, match="connect again"):
+        list(lab.jobs)
+
+
+def test_several_threads_ask_at_once(quiet: Lab, examples: Path) -> None:
+    found: list[str] = []
+
+    def ask(size: int) -> None:
+        dataset = quiet.models(examples / PARENT, (1, 1, size), clusters={})
+        found.append(f"{dataset.kind} {dataset['cell'].sizes['model']}")
+
+    threads = [threading.Thread(target=ask, args=(size,)) for size in (1, 1, 3, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 4
+    assert len(set(found)) == 2
+
+
+def test_without_services_it_says_what_to_install(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "entry_points", lambda group: ())
+    with pytest.raises(PreconditionError, match="install cryolattice-modeler"):
+        connect(settings=settings)
+    assert not settings.home.exists()
+
+
+def test_the_package_offers_its_names() -> None:
+    for name in cryolattice.__all__:
+        assert getattr(cryolattice, name).__doc__
+        assert name in dir(cryolattice)

@@ -1,0 +1,98 @@
+"""Results are read from what the commands print, whatever else stands there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cryolattice.client.results.doses import CriticalDoses
+from cryolattice.client.results.identification import Identification
+
+SITES = [[0.0, 0.5, 0.5], [0.5, 1.0, 0.5]]
+BEST = {
+    "ordering_id": "o-1",
+    "vacant_sites": SITES,
+    "zone_axis": [0, 0, 1],
+    "thickness_angstrom": 169.2,
+    "score": 0.99,
+    "probability": 0.98,
+    "equivalents": [
+        {"ordering_id": "o-1", "vacant_sites": SITES},
+        {"ordering_id": "o-<2>", "vacant_sites": SITES},
+    ],
+    "of_a_newer_server": 1,
+}
+DOCUMENT: dict[str, Any] = {
+    "verdict": "ordered",
+    "lattice": {
+        "a_angstrom": 9.4,
+        "b_angstrom": 9.41,
+        "gamma_deg": 90.0,
+        "rotation_deg": 12.0,
+        "supercell": [2, 2],
+        "superlattice_snr": 30.0,
+    },
+    "ctf": {
+        "defocus_angstrom": 2500.0,
+        "astigmatism_angstrom": 160.0,
+        "astigmatism_angle_deg": 22.0,
+    },
+    "best": BEST,
+    "ranking": [BEST],
+    "candidates_searched": 36,
+    "warnings": ["<script>"],
+    "dataset": "projects/default/datasets/0",
+}
+PARTS: dict[str, Any] = {"dataset": None, "models": None, "make_report": lambda: None}
+
+
+def test_an_identification() -> None:
+    found = Identification.from_document(DOCUMENT, **PARTS)
+    assert found.to_dict() == DOCUMENT
+    assert found.best is not None
+    assert found.best.vacant_sites == ((0.0, 0.5, 0.5), (0.5, 1.0, 0.5))
+    assert found.best.zone_axis == (0, 0, 1)
+    assert [same.ordering_id for same in found.best.equivalents] == ["o-1", "o-<2>"]
+    assert found.ranking == (found.best,)
+    assert found.lattice is not None
+    assert found.lattice.supercell == (2, 2)
+    assert repr(found) == ("<Identification: ordered, o-1 at 169.2 Å, probability 0.980>")
+    shown = found._repr_html_()
+    assert "&lt;script&gt;" in shown
+    assert "o-&lt;2&gt;" in shown
+    assert "<script" not in shown
+    with pytest.raises(AttributeError):
+        found.verdict = "disordered"  # type: ignore[misc]
+
+
+def test_an_undetermined_one_gives_its_reason() -> None:
+    document = {
+        **DOCUMENT,
+        "verdict": "undetermined",
+        "best": None,
+        "lattice": None,
+        "ctf": None,
+        "ranking": [],
+        "warnings": ["no lattice of the parent is found"],
+    }
+    found = Identification.from_document(document, **PARTS)
+    assert (found.best, found.ranking, found.lattice, found.ctf) == (None, (), None, None)
+    assert repr(found) == "<Identification: undetermined: no lattice of the parent is found>"
+    assert "note: no lattice" in found._repr_html_()
+
+
+def test_critical_doses_of_one_series() -> None:
+    row = {
+        "d_angstrom": 4.7,
+        "spots": 4,
+        "critical_dose_e_per_angstrom2": 29.1,
+        "ci95": [28.5, 29.8],
+        "model": "exponential",
+    }
+    parts = {name: PARTS[name] for name in ("dataset", "make_report")}
+    found = CriticalDoses.from_document({"reflections": [row], "warnings": []}, **parts)
+    assert found.reflections[0].ci95 == (28.5, 29.8)
+    assert found.compare == found.improvement == ()
+    assert "4.700 Å: 29.10 e/Å² (28.50 - 29.80), 4 spots" in repr(found)
+    assert "First over second" not in found._repr_html_()
