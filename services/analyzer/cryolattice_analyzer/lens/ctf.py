@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,11 @@ DEFOCUS_RANGE_ANGSTROM = (300.0, 30000.0)
 # Share of the field below which bare film is too little to be fitted alone.
 SMALLEST_FILM = 0.04
 HINT_WEIGHT = 0.7
+# A film scatters no rings beyond.
+FILM_LIMIT_PER_ANGSTROM = 1.2
+# Where this many rings lie between the second zero and this spacing, they alone give the lens.
+TRUSTED_RINGS = 5.0
+TRUSTED_SPACING_ANGSTROM = 5.0
 
 
 def fit_ctf(
@@ -30,6 +36,7 @@ def fit_ctf(
     film: NDArray[np.bool_] | None = None,
     spots_per_angstrom: NDArray[np.float64] | None = None,
     defocus_range_angstrom: tuple[float, float] = DEFOCUS_RANGE_ANGSTROM,
+    resolution_angstrom: tuple[float, float] | None = None,
 ) -> CtfFit:
     """Fit the lens to a micrograph.
 
@@ -46,6 +53,8 @@ def fit_ctf(
     spots_per_angstrom : ndarray, shape (n, 2), optional
         Reflections (x, y) to leave out, with their Friedel mates; others are clipped as outliers.
     defocus_range_angstrom : tuple of float
+    resolution_angstrom : tuple of float, optional
+        As in `fit_ctf_spectrum`.
 
     Returns
     -------
@@ -66,6 +75,7 @@ def fit_ctf(
             amplitude_contrast=amplitude_contrast,
             spots_per_angstrom=spots_per_angstrom,
             defocus_range_angstrom=defocus_range_angstrom,
+            resolution_angstrom=resolution_angstrom,
         )
 
     result = fit(bare)
@@ -91,6 +101,10 @@ def fit_ctf_spectrum(
 ) -> CtfFit:
     """Fit the lens to a power spectrum.
 
+    Rings are looked for in the whole spectrum. Where there are many, the lens is then fitted to
+    those from the second zero to 5 angstrom: further out the nominal spherical aberration and the
+    depth of the specimen shift them, further in the background falls steeply.
+
     Parameters
     ----------
     power : ndarray, shape (ny, nx)
@@ -101,11 +115,16 @@ def fit_ctf_spectrum(
     spots_per_angstrom : ndarray, shape (n, 2), optional
     defocus_range_angstrom : tuple of float
     resolution_angstrom : tuple of float, optional
-        Largest and smallest spacing used; by default from 1/15 to 0.95 of the spectrum's edge.
+        Largest and smallest spacing used instead, from first to last.
 
     Returns
     -------
     CtfFit
+
+    Raises
+    ------
+    InvalidInputError
+        An energy, amplitude contrast, defocus or resolution that cannot be.
     """
     if not 0 <= amplitude_contrast <= 1:
         raise InvalidInputError(
@@ -120,9 +139,37 @@ def fit_ctf_spectrum(
         )
     wavelength = electron_wavelength_angstrom(energy_kev)
     edge = min(step_per_angstrom[0] * power.shape[1], step_per_angstrom[1] * power.shape[0]) / 2
-    k_low, k_high = edge / 15, 0.95 * edge
+
+    def problem(k_low: float, k_high: float) -> RingProblem:
+        bins = polar_bins(power, step_per_angstrom, k_low, k_high, spots_per_angstrom)
+        return RingProblem(bins, wavelength, cs_mm, amplitude_contrast)
+
     if resolution_angstrom is not None:
-        k_low, k_high = 1 / resolution_angstrom[0], min(1 / resolution_angstrom[1], k_high)
-    bins = polar_bins(power, step_per_angstrom, k_low, k_high, spots_per_angstrom)
-    problem = RingProblem(bins, wavelength, cs_mm, amplitude_contrast)
-    return problem.solve(low, high)
+        return problem(*_asked_range(resolution_angstrom, edge)).solve(low, high)
+    whole = problem(
+        min(edge, FILM_LIMIT_PER_ANGSTROM) / 15, min(0.95 * edge, FILM_LIMIT_PER_ANGSTROM)
+    )
+    fit = whole.solve(low, high)
+    if not fit.found:
+        return fit
+    trusted = whole.range_of_rings(fit.lens, TRUSTED_RINGS, TRUSTED_SPACING_ANGSTROM)
+    return fit if trusted is None else problem(*trusted).refine(fit)
+
+
+def _asked_range(resolution_angstrom: tuple[float, float], edge: float) -> tuple[float, float]:
+    """Spatial frequencies of the spacings asked for, within the spectrum."""
+    coarse, fine = resolution_angstrom
+    if not (math.isfinite(coarse) and 0 < fine < coarse):
+        raise InvalidInputError(
+            f"resolution from {coarse:g} to {fine:g} angstrom: give the larger spacing first, both "
+            "positive",
+            field="resolution",
+        )
+    k_low, k_high = 1 / coarse, min(1 / fine, 0.95 * edge)
+    if k_high < 2 * k_low:
+        raise InvalidInputError(
+            f"resolution from {coarse:g} to {1 / k_high:.2f} angstrom: too few rings lie between; "
+            f"the spectrum ends at {1 / edge:.2f} angstrom",
+            field="resolution",
+        )
+    return k_low, k_high

@@ -28,6 +28,12 @@ VISIBILITY_WIDTHS = (0.25, 0.5, 1.0)
 # pure speckle over the whole search reach 15, seldom 20.
 FOUND_CHI2 = 19.5
 ALTERNATIVES = 8
+SAME_OPTIMUM_ANGSTROM = 60.0
+# Share that the four weakest of six directions have: 2/3 for even rings, 0.4 under strong drift.
+SMALLEST_SHARE_AROUND = 0.3
+# Rings are seen in a window of the radius where they stand so far above chance.
+WINDOWS = 16
+SEEN_SIGMA = 3.0
 
 
 @dataclass(frozen=True)
@@ -127,32 +133,60 @@ class RingProblem:
         optima: list[tuple[float, tuple[float, float, float], NDArray[np.float64]]] = []
         for lens in starts:
             fall, refined, jacobian = self._refine(lens)
-            same = any(abs(refined[0] - other[1][0]) < 60 for other in optima)
+            same = any(abs(refined[0] - other[1][0]) < SAME_OPTIMUM_ANGSTROM for other in optima)
             if not same and low <= refined[0] <= high and fall > 0:
                 optima.append((fall, refined, jacobian))
         if not optima:
             return _not_found(())
         optima.sort(key=lambda o: -o[0])
         fall, best, jacobian = optima[0]
-        _, residual = self.project(best)
-        freedom = max(len(residual) - BACKGROUND_KNOTS - len(VISIBILITY_WIDTHS) - 3, 1)
-        scatter = float(residual @ residual) / freedom * self.correlated(residual)
-        score = fall / scatter
+        scatter = self.scatter(best)
         alternatives = tuple(LensCandidate(Lens(*o[1]), o[0] / scatter) for o in optima)
-        if score < FOUND_CHI2:
+        if fall / scatter < FOUND_CHI2 or not self._around(best):
             return _not_found(alternatives)
-        answer = Lens(*best)
-        covariance = np.linalg.pinv(jacobian.T @ jacobian) * scatter
-        return CtfFit(
-            found=True,
-            defocus_u_angstrom=answer.defocus_u_angstrom,
-            defocus_v_angstrom=answer.defocus_v_angstrom,
-            angle_deg=answer.angle_deg,
-            fit_resolution_angstrom=1 / self._resolution(best),
-            ci95=_intervals(answer, covariance),
-            score=score,
-            alternatives=alternatives,
+        return _found(Lens(*best), jacobian, scatter, 1 / self._resolution(best), alternatives)
+
+    def refine(self, fit: CtfFit) -> CtfFit:
+        """Fit the lens again to these bins; what was found stays where this leads elsewhere."""
+        start = fit.lens
+        _, refined, jacobian = self._refine(_parameters(start))
+        if abs(refined[0] - start.defocus_angstrom) > SAME_OPTIMUM_ANGSTROM:
+            return fit
+        best = LensCandidate(Lens(*refined), fit.score)
+        return _found(
+            best.lens,
+            jacobian,
+            self.scatter(refined),
+            fit.fit_resolution_angstrom,
+            (best, *fit.alternatives[1:]),
         )
+
+    def range_of_rings(
+        self, lens: Lens, rings: float, spacing_angstrom: float
+    ) -> tuple[float, float] | None:
+        """Spatial frequencies from the second zero to a spacing; None if few rings lie there."""
+        order = np.argsort(self.bins.k)
+        k = self.bins.k[order]
+        turns = (self.fixed + self.defocus_slope * lens.defocus_angstrom)[order] / np.pi
+        inside = k <= 1 / spacing_angstrom
+        beyond = np.flatnonzero(turns >= 2)
+        if not beyond.size or inside.all() or turns[inside][-1] - 2 < rings:
+            return None
+        return float(k[beyond[0]]), 1 / spacing_angstrom
+
+    def _around(self, lens: tuple[float, float, float]) -> bool:
+        """Whether the rings go all the way round: streaks and fringes fill one direction only."""
+        _, residual = self.project(lens)
+        explained = (self.left - residual) * self.left
+        group = np.minimum((self.bins.azimuth / np.pi * 6).astype(np.int64), 5)
+        falls = np.sort(np.bincount(group, explained, 6))
+        return bool(falls[:4].sum() > SMALLEST_SHARE_AROUND * falls.sum())
+
+    def scatter(self, lens: tuple[float, float, float]) -> float:
+        """Variance of the residual per independent number, from the residual itself."""
+        _, residual = self.project(lens)
+        freedom = max(len(residual) - BACKGROUND_KNOTS - len(VISIBILITY_WIDTHS) - 3, 1)
+        return float(residual @ residual) / freedom * self.correlated(residual)
 
     def correlated(self, residual: NDArray[np.float64]) -> float:
         """Bins of one independent number: a taper makes neighbouring bins alike."""
@@ -256,10 +290,14 @@ class RingProblem:
         return self.project(lens)[0], lens, np.asarray(fit.jac)
 
     def _resolution(self, lens: tuple[float, float, float]) -> float:
-        """Largest k to which rings correlate with the spectrum, in windows of the radius."""
+        """Largest k up to which rings correlate with the spectrum, in windows of the radius.
+
+        One window without rings may lie between, such as the one around the first zero.
+        """
         oscillation = self.oscillation(*lens)
-        edges = np.linspace(self.bins.k.min(), self.bins.k.max(), 17)
-        reached = edges[1]
+        independent = 1 / self.correlated(self.project(lens)[1])
+        edges = np.linspace(self.bins.k.min(), self.bins.k.max(), WINDOWS + 1)
+        reached, missed = edges[0], 0
         for low, high in pairwise(edges):
             here = (self.bins.k >= low) & (self.bins.k <= high)
             if np.count_nonzero(here) < 12:
@@ -271,8 +309,10 @@ class RingProblem:
             model = model - base @ (base.T @ model)
             norm = math.sqrt(float(data @ data) * float(model @ model))
             correlation = float(data @ model) / norm if norm > 0 else 0.0
-            if correlation * math.sqrt(len(data)) > 3:
-                reached = high
+            if correlation * math.sqrt(len(data) * independent) > SEEN_SIGMA:
+                reached, missed = high, 0
+            elif reached > edges[0] and (missed := missed + 1) > 1:
+                break
         return float(reached)
 
 
@@ -311,6 +351,29 @@ def _intervals(lens: Lens, covariance: NDArray[np.float64]) -> dict[str, tuple[f
         "defocus_v_angstrom": (v - spread(gradient_v), v + spread(gradient_v)),
         "angle_deg": (a - angle, a + angle),
     }
+
+
+def _parameters(lens: Lens) -> tuple[float, float, float]:
+    return lens.defocus_angstrom, lens.astigmatism_x_angstrom, lens.astigmatism_y_angstrom
+
+
+def _found(
+    lens: Lens,
+    jacobian: NDArray[np.float64],
+    scatter: float,
+    resolution_angstrom: float,
+    alternatives: tuple[LensCandidate, ...],
+) -> CtfFit:
+    return CtfFit(
+        found=True,
+        defocus_u_angstrom=lens.defocus_u_angstrom,
+        defocus_v_angstrom=lens.defocus_v_angstrom,
+        angle_deg=lens.angle_deg,
+        fit_resolution_angstrom=resolution_angstrom,
+        ci95=_intervals(lens, np.linalg.pinv(jacobian.T @ jacobian) * scatter),
+        score=alternatives[0].score,
+        alternatives=alternatives,
+    )
 
 
 def _not_found(alternatives: tuple[LensCandidate, ...]) -> CtfFit:
