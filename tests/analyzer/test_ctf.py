@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
+from cryolattice_analyzer.imaging.micrograph import read_micrograph
 from cryolattice_analyzer.lens.ctf import CtfFit, fit_ctf, fit_ctf_spectrum
 
-REAL = Path(__file__).resolve().parents[3] / "shared/data/real/ctf"
+REAL = Path(__file__).resolve().parents[3] / "shared/data/real"
 WAVELENGTH = 0.0196875
 
 
@@ -88,6 +89,8 @@ def test_crystal_beside_the_film_is_left_out() -> None:
         ({"amplitude_contrast": 1.5}, "amplitude_contrast"),
         ({"defocus_range_angstrom": (900.0, 300.0)}, "defocus_range"),
         ({"energy_kev": -1.0}, "energy_kev"),
+        ({"resolution_angstrom": (3.0, 30.0)}, "resolution"),
+        ({"resolution_angstrom": (2.0, 1.0)}, "resolution"),
     ],
 )
 def test_impossible_values(options: dict[str, object], field: str) -> None:
@@ -113,14 +116,82 @@ def test_impossible_values(options: dict[str, object], field: str) -> None:
 def test_published_values_of_real_spectra(number: int, u: float, v: float, angle: float) -> None:
     import mrcfile
 
-    power = np.squeeze(mrcfile.read(REAL / f"20170629_000{number}_PS.mrc")).astype(float)
+    power = np.squeeze(mrcfile.read(REAL / f"ctf/20170629_000{number}_PS.mrc")).astype(float)
     step = 1 / (512 * 1.39955)
     result = fit_ctf_spectrum(
         power, (step, step), energy_kev=200, cs_mm=1.4, amplitude_contrast=0.10
     )
     assert result.found
     assert (result.defocus_u_angstrom + result.defocus_v_angstrom) / (u + v) == pytest.approx(
-        1, abs=0.005
+        1, abs=0.003
     )
-    assert result.defocus_u_angstrom - result.defocus_v_angstrom == pytest.approx(u - v, abs=70)
-    assert abs((result.angle_deg - angle + 90) % 180 - 90) < 8
+    assert result.defocus_u_angstrom - result.defocus_v_angstrom == pytest.approx(u - v, abs=50)
+    assert abs((result.angle_deg - angle + 90) % 180 - 90) < 3
+    low, high = result.ci95["defocus_u_angstrom"]
+    assert low < u < high
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.exists(), reason="third-party images are not here")
+def test_rings_of_a_carbon_film() -> None:
+    path = REAL / "ctf/pyCTF_example_image.tif"
+    image = read_micrograph(path.read_bytes(), path.name, pixel_size_angstrom=1.48)
+    result = fit_ctf(image.counts, 1.48, energy_kev=200, cs_mm=1.3)
+    assert result.found
+    assert 4820 < result.lens.defocus_angstrom < 4840
+    assert result.fit_resolution_angstrom < 3.3
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.exists(), reason="third-party images are not here")
+def test_fringes_of_a_hologram_are_no_rings() -> None:
+    path = REAL / "lattice/holo_130V.hdf5"
+    image = read_micrograph(path.read_bytes(), path.name)
+    result = fit_ctf(image.counts, image.pixel_size_angstrom, energy_kev=300, cs_mm=2.7)
+    assert not result.found
+
+
+def planted_spectrum(u: float, v: float, angle_deg: float, seed: int) -> NDArray[np.float64]:
+    """Mean of 60 periodograms of a film, 200 kV, Cs 1.4 mm, 1.4 A/px, over a falling background."""
+    rng = np.random.default_rng(seed)
+    k = (np.arange(512) - 256) / (512 * 1.4)
+    ky, kx = k[:, None], k[None, :]
+    square = kx**2 + ky**2
+    defocus = (u + v) / 2 + (u - v) / 2 * np.cos(2 * (np.arctan2(ky, kx) - np.radians(angle_deg)))
+    chi = np.pi * 0.025079 * square * (0.5 * 1.4e7 * 0.025079**2 * square - defocus)
+    rings = np.sin(chi - np.arcsin(0.1)) ** 2
+    mean = 1 + 3 * np.exp(-square / 0.02**2) + 0.25 * np.exp(-square / 0.12**2) * (rings + 1)
+    power = mean * rng.gamma(60, 1 / 60, mean.shape)
+    # a real image's spectrum is the same at k and -k
+    return np.asarray((power + np.roll(power[::-1, ::-1], (1, 1), (0, 1))) / 2)
+
+
+def test_intervals_hold_the_truth() -> None:
+    rng = np.random.default_rng(5)
+    held = []
+    for seed in range(8):
+        mean, half, angle = rng.uniform(7000, 15000), rng.uniform(60, 200), rng.uniform(-80, 80)
+        power = planted_spectrum(mean + half, mean - half, angle, seed)
+        step = 1 / (512 * 1.4)
+        result = fit_ctf_spectrum(
+            power, (step, step), energy_kev=200, cs_mm=1.4, amplitude_contrast=0.1
+        )
+        assert result.lens.defocus_angstrom == pytest.approx(mean, rel=0.003)
+        pair = (mean + half, mean - half)
+        limits = [result.ci95[name] for name in ("defocus_u_angstrom", "defocus_v_angstrom")]
+        held += [low < x < high for (low, high), x in zip(limits, pair, strict=True)]
+        low, high = result.ci95["angle_deg"]
+        nearest = result.angle_deg + (angle - result.angle_deg + 90) % 180 - 90
+        held.append(low < nearest < high)
+    # 23 of 24 are expected; fewer than 19 come once in 500 times if the intervals are right
+    assert sum(held) >= 19
+
+
+def test_wrong_spherical_aberration_shifts_the_outer_rings_alone() -> None:
+    power = planted_spectrum(10200, 9900, 30, 3)
+    step = 1 / (512 * 1.4)
+    given = {"energy_kev": 200, "cs_mm": 1.6, "amplitude_contrast": 0.1}
+    usual = fit_ctf_spectrum(power, (step, step), **given)  # type: ignore[arg-type]
+    outer = fit_ctf_spectrum(power, (step, step), resolution_angstrom=(30, 3), **given)  # type: ignore[arg-type]
+    assert usual.lens.defocus_angstrom == pytest.approx(10050, rel=0.005)
+    assert abs(outer.lens.defocus_angstrom - 10050) > abs(usual.lens.defocus_angstrom - 10050)
