@@ -57,12 +57,19 @@ def compare(expected: str, printed: str) -> None:
         raise AssertionError(checker.output_difference(example, printed, _FLAGS))
 
 
-def execute(command: Command, folder: Path) -> None:
-    """Run a command in `folder` and compare."""
-    words = shlex.split(command.text.replace("\\\n", " "))
-    plain = not _SHELL_SYNTAX & set(command.text.replace("\\\n", " "))
-    ours = plain and words[0] == "cryolattice" and words[1] != "serve"
-    code, out, err = _in_process(words) if ours else _in_shell(command.text, folder)
+def execute(command: Command, folder: Path, server: str = "") -> None:
+    """Run a command in `folder` and compare.
+
+    Our own commands run in this process and against `server` where there is one: that saves the
+    start of Python and of the embedded services, which takes longer than most answers.
+    """
+    line = command.text.replace("\\\n", " ")
+    words = shlex.split(line)
+    if words[0] == "cryolattice" and "--help" not in words and not _SHELL_SYNTAX & set(line):
+        elsewhere = ["--server", server] if server and "--server" not in words else []
+        code, out, err = _in_process([*words, *elsewhere])
+    else:
+        code, out, err = _in_shell(command.text, folder)
     fails = command.expected.startswith("error:")
     if code != (2 if fails else 0):
         raise AssertionError(f"'{command.text}' ended with {code}:\n{out}{err}")
@@ -71,7 +78,6 @@ def execute(command: Command, folder: Path) -> None:
 
 
 def _in_process(words: list[str]) -> tuple[int, str, str]:
-    """Run our own command without starting Python again, which takes longer than most answers."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", words),

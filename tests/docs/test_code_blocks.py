@@ -11,12 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,31 +35,7 @@ _WITH_CODE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[str]:
-    """``cryolattice serve all`` on a free port, with the data of the embedded commands."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    log = home / "serve.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [Path(sys.executable).parent / "cryolattice", "serve", "all", "--port", address[10:]],
-            env={**os.environ, "CRYOLATTICE_HOME": str(home)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    deadline = time.monotonic() + 60
-    while "serving" not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, "the server did not start in 60 s"
-        time.sleep(0.1)
-    yield address
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
-
-
-def _run(block: Block, names: dict[str, Any], folder: Path) -> None:
+def _run(block: Block, names: dict[str, Any], folder: Path, server: str) -> None:
     if block.language == "python":
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -75,16 +46,16 @@ def _run(block: Block, names: dict[str, Any], folder: Path) -> None:
         execute(Command(block.source, ""), folder)
     else:
         for command in commands(block.source):
-            execute(command, folder)
+            execute(command, folder, server)
 
 
 @pytest.mark.parametrize("page", _WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_runs(
     page: Path,
     home: Path,
+    server: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> None:
     for name in _BESIDE:
         (tmp_path / name).symlink_to(ROOT / name)
@@ -100,10 +71,9 @@ def test_code_runs(
     for block in blocks(page):
         if block.language not in _RUN or block.remark.startswith(_NOT_RUN):
             continue
-        address = request.getfixturevalue("server") if _SERVER in block.source else ""
-        source = block.source.replace(_SERVER, address) if address else block.source
+        source = block.source.replace(_SERVER, server)
         try:
-            _run(replace(block, source=source), names, tmp_path)
+            _run(replace(block, source=source), names, tmp_path, server)
         except Exception as error:
             error.add_note(f"in the block at {page.relative_to(ROOT)}:{block.line}")
             raise

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.served import served
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "examples" / "na2nh2bh4"
@@ -77,23 +76,5 @@ class Deployment:
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """``cryolattice serve all`` in a process of its own."""
     server_home = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (server_home / "serve.log").open("w")
-    process = subprocess.Popen(
-        [COMMAND, "serve", "all", "--port", str(port)],
-        env=_environment(server_home),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        cwd=ROOT,
-    )
-    deadline = time.monotonic() + 60
-    while "serving" not in (server_home / "serve.log").read_text():
-        assert process.poll() is None, (server_home / "serve.log").read_text()
-        assert time.monotonic() < deadline, "the server did not start in 60 s"
-        time.sleep(0.2)
-    yield Deployment(f"127.0.0.1:{port}", server_home, _runner(tmp_path_factory.mktemp("client")))
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-    log.close()
+    with served(server_home) as address:
+        yield Deployment(address, server_home, _runner(tmp_path_factory.mktemp("client")))

@@ -1,0 +1,87 @@
+"""What the pages say of arrays and JSON is what the product writes, name by name."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+from cryolattice.cli.main import run
+from tests.docs.markdown import ROOT
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+DATA = ROOT / "examples" / "na2nh2bh4"
+PARENT = f"{DATA}/na2nh2bh4_cubic.cif"
+COMMANDS = {
+    "identify": f"identify {DATA}/micrograph_a.mrc --parent {PARENT} --supercell 2 2 1 "
+    "--dose 22 --energy-kev 300 --cs-mm 2.7",
+    "dose": f"dose {DATA}/saed_98K.mrc --pixel-size 0.0085 --dose-per-frame 2.5 "
+    f"--compare {DATA}/saed_298K.mrc --compare-dose-per-frame 0.5",
+    "enumerate": f"enumerate {PARENT} --supercell 2 2 1",
+}
+
+
+def _tables(page: Path) -> dict[str, list[list[str]]]:
+    """Return the table rows below each heading that is a code span."""
+    found: dict[str, list[list[str]]] = {}
+    heading = ""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            code = re.search(r"`([^`]+)`", line)
+            heading = code.group(1) if code else ""
+        elif heading and line.startswith("| `"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            found.setdefault(heading, []).append(cells)
+    return found
+
+
+def _fields(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of all fields: ``best.ordering_id``, ``ranking[].score``."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from [f"{path}.{key}".lstrip("."), *_fields(inner, f"{path}.{key}")]
+    elif isinstance(value, list):
+        for inner in value:
+            if isinstance(inner, dict):
+                yield from _fields(inner, f"{path}[]")
+
+
+@pytest.fixture(scope="module")
+def answers(server: str) -> dict[str, Any]:
+    """What each command prints with ``--json``."""
+    found = {}
+    for name, line in COMMANDS.items():
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            assert run([*line.split(), "--server", server, "--json"]) == 0
+        found[name] = json.loads(printed.getvalue())
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_field_of_the_json_is_described(command: str, answers: dict[str, Any]) -> None:
+    rows = _tables(ROOT / "docs" / "json.md")[command]
+    described = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    assert set(_fields(answers[command])) == described
+
+
+@pytest.mark.usefixtures("answers")
+@pytest.mark.parametrize("kind", list(_tables(ROOT / "docs" / "data-platform.md")))
+def test_every_array_is_described(kind: str, home: Path) -> None:
+    rows = _tables(ROOT / "docs" / "data-platform.md")[kind]
+    described = {row[0].strip("`"): (row[1], row[2]) for row in rows}
+    folder = next((home / "store" / "datasets" / kind).iterdir())
+    arrays = xr.open_zarr(folder / "data.zarr", consolidated=False).variables
+    found = {
+        name: (", ".join(map(str, array.dims)), array.attrs["units"])
+        for name, array in arrays.items()
+    }
+    assert found == described

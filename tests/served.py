@@ -1,0 +1,37 @@
+"""A server started with the command, as a user would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """Yield the address of ``cryolattice serve all`` on a free port, with its data in `home`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = home / "serve.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [Path(sys.executable).parent / "cryolattice", "serve", "all", "--port", str(port)],
+            env={**os.environ, "CRYOLATTICE_HOME": str(home), "RAY_AUTH_MODE": "disabled"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + 60
+    while "serving" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, "the server did not start in 60 s"
+        time.sleep(0.1)
+    yield f"127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
