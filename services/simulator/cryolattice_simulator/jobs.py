@@ -35,7 +35,7 @@ K_MAX_PER_ANGSTROM = 1.0
 # 0.3 % of the wave from the grid and 0.13 % from the slices at 169 A (see docs/methods.md)
 SLICE_THICKNESS_ANGSTROM = 2.4
 SAMPLING_ANGSTROM = 0.075
-_PARAMETRIZATIONS = ("lobato", "kirkland")
+PARAMETRIZATIONS = ("lobato", "kirkland")
 _PRECISIONS: dict[int, Any] = {
     simulator_pb2.PRECISION_FLOAT32: "float32",
     simulator_pb2.PRECISION_FLOAT64: "float64",
@@ -56,16 +56,12 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     spec.k_max_per_angstrom = spec.k_max_per_angstrom or K_MAX_PER_ANGSTROM
     spec.slice_thickness_angstrom = spec.slice_thickness_angstrom or SLICE_THICKNESS_ANGSTROM
     spec.sampling_angstrom = spec.sampling_angstrom or SAMPLING_ANGSTROM
-    spec.parametrization = spec.parametrization or _PARAMETRIZATIONS[0]
+    spec.parametrization = spec.parametrization or PARAMETRIZATIONS[0]
     if spec.engine != simulator_pb2.ENGINE_ABTEM:
         raise InvalidInputError(f"engine {spec.engine} is unknown: choose ABTEM", field="engine")
     if spec.precision not in _PRECISIONS:
         raise InvalidInputError(f"precision {spec.precision} is unknown", field="precision")
-    if spec.parametrization not in _PARAMETRIZATIONS:
-        raise InvalidInputError(
-            f"parametrization is {spec.parametrization!r}: choose {' or '.join(_PARAMETRIZATIONS)}",
-            field="parametrization",
-        )
+    require_parametrization(spec.parametrization)
     spec.engine_revision = version("abtem")
     require_energy_kev(spec.energy_kev)
     for field, unit in (
@@ -75,7 +71,7 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     ):
         require_positive(getattr(spec, field), field=field, unit=unit)
     _check_b_levels(spec)
-    structures = _structures(models)
+    structures = structures_of(models)
     for period in {round(float(s.lengths_angstrom[2]), 6) for s in structures}:
         require_whole_periods(list(spec.thicknesses_angstrom), period)
     cost = [_seconds(structure, spec) for structure in structures]
@@ -104,7 +100,17 @@ def _check_b_levels(spec: simulator_pb2.SweepSpec) -> None:
         )
 
 
-def _structures(models: DatasetReader) -> list[Structure]:
+def require_parametrization(name: str) -> None:
+    """Raise `InvalidInputError` unless these atomic potentials are known."""
+    if name not in PARAMETRIZATIONS:
+        raise InvalidInputError(
+            f"parametrization is {name!r}: choose {' or '.join(PARAMETRIZATIONS)}",
+            field="parametrization",
+        )
+
+
+def structures_of(models: DatasetReader) -> list[Structure]:
+    """Return the structures of a models dataset, in its order."""
     cells = models.array("cell")
     starts = models.array("atom_start")
     numbers = models.array("number")
@@ -151,7 +157,7 @@ class Sweep:
 
     def __init__(self, spec: simulator_pb2.SweepSpec, inputs: Inputs) -> None:
         self._spec = spec
-        self._structures = _structures(inputs.open(spec.models, "models", field="models"))
+        self._structures = structures_of(inputs.open(spec.models, "models", field="models"))
         self._beams = max(_beam_count(s, spec.k_max_per_angstrom) for s in self._structures)
         self.rounds = [_tiles([_seconds(structure, spec) for structure in self._structures])]
 

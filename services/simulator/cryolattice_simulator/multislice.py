@@ -109,19 +109,10 @@ def exit_beams(
         raise InvalidInputError(
             f"precision is {precision!r}: choose float32 or float64", field="precision"
         )
-    form_factors = _form_factors(structure, parametrization, debye_waller_b_angstrom2)
+    form_factors = form_factors_of(structure, parametrization, debye_waller_b_angstrom2)
 
-    with abtem.config.set(
-        {
-            "device": "cpu",
-            "precision": precision,
-            "fft": "fftw",
-            "fftw.threads": 1,
-            "fftw.planning_effort": "FFTW_ESTIMATE",
-            "diagnostics.progress_bar": False,
-        }
-    ):
-        unit = _unit_cell_potential(structure, gpts, slices, form_factors, energy)
+    with engine_settings(precision):
+        unit = unit_cell_potential(structure, gpts, slices, form_factors, energy)
         planes = tuple(int(n) * slices - 1 for n in periods)
         crystal = abtem.CrystalPotential(
             unit,
@@ -149,6 +140,20 @@ def exit_beams(
         energy_kev=energy,
         gpts=gpts,
         slices_per_period=slices,
+    )
+
+
+def engine_settings(precision: str) -> Any:
+    """Return abTEM's settings as a context: one thread, and the same bits in every run."""
+    return abtem.config.set(
+        {
+            "device": "cpu",
+            "precision": precision,
+            "fft": "fftw",
+            "fftw.threads": 1,
+            "fftw.planning_effort": "FFTW_ESTIMATE",
+            "diagnostics.progress_bar": False,
+        }
     )
 
 
@@ -181,9 +186,10 @@ def beam_orders(
     return h[order], k[order]
 
 
-def _form_factors(
+def form_factors_of(
     structure: Structure, name: str, debye_waller: Mapping[str, float] | float
 ) -> ScatteringFactorProjectionIntegrals:
+    """Return abTEM's integrals of the atomic potentials; errors and factors as `exit_beams`."""
     if name not in _PARAMETRIZATIONS:
         raise InvalidInputError(
             f"parametrization is {name!r}: choose {' or '.join(sorted(_PARAMETRIZATIONS))}",
@@ -216,14 +222,17 @@ def _form_factors(
     return ScatteringFactorProjectionIntegrals(_PARAMETRIZATIONS[name](sigmas=sigmas))
 
 
-def _unit_cell_potential(
+def unit_cell_potential(
     structure: Structure,
     gpts: tuple[int, int],
     slices: int,
     form_factors: ScatteringFactorProjectionIntegrals,
     energy_kev: float,
 ) -> abtem.PotentialArray:
-    """Potential of one period: one abTEM potential for each weight, added up."""
+    """Build the potential of one period: one abTEM potential for each weight, added up.
+
+    Its array has the shape (slices, nx, ny), in V angstrom.
+    """
     lengths = structure.lengths_angstrom
     thickness = float(lengths[2]) / slices
     positions = structure.positions_angstrom.copy()

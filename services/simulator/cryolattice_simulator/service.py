@@ -9,6 +9,7 @@ from cryolattice.jobs.kinds import Service
 from cryolattice.server.backend import Backend
 from cryolattice_api.simulator.v1 import simulator_pb2, simulator_pb2_grpc
 from cryolattice_simulator.jobs import SWEEP
+from cryolattice_simulator.potential_job import POTENTIAL
 from cryolattice_simulator.servicer import SimulatorServicer
 
 
@@ -20,7 +21,7 @@ SERVICE = Service(
     name="simulator",
     port=50052,
     full_name=simulator_pb2.DESCRIPTOR.services_by_name["SimulatorService"].full_name,
-    kinds=(SWEEP,),
+    kinds=(SWEEP, POTENTIAL),
     add_servicer=_add,
 )
 

@@ -1,4 +1,4 @@
-"""``SimulatorService``: translates between messages and the sweep job."""
+"""``SimulatorService``: translates between messages and the simulator's jobs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import grpc.aio
 from cryolattice.server.backend import Backend
 from cryolattice_api.simulator.v1 import simulator_pb2, simulator_pb2_grpc
 from cryolattice_simulator.jobs import SWEEP
+from cryolattice_simulator.potential_job import POTENTIAL
 
 
 class SimulatorServicer(simulator_pb2_grpc.SimulatorServiceServicer):
-    """Serves sweeps."""
+    """Serves sweeps and potentials."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -24,3 +25,11 @@ class SimulatorServicer(simulator_pb2_grpc.SimulatorServiceServicer):
     ) -> simulator_pb2.CreateSweepJobResponse:
         job, estimate = await self._backend.create_job("simulator", SWEEP, request)
         return simulator_pb2.CreateSweepJobResponse(job=job, estimate=estimate)
+
+    async def CreatePotentialJob(
+        self,
+        request: simulator_pb2.CreatePotentialJobRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> simulator_pb2.CreatePotentialJobResponse:
+        job, estimate = await self._backend.create_job("simulator", POTENTIAL, request)
+        return simulator_pb2.CreatePotentialJobResponse(job=job, estimate=estimate)

@@ -6,10 +6,11 @@ import numpy as np
 import scipy.ndimage
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Polygon
+from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures.cell_figures import cells_figure
 from cryolattice_analyzer.figures.style import styled
 from cryolattice_analyzer.imaging.average import AveragedCell
 from cryolattice_analyzer.imaging.crystal_area import CrystalArea
@@ -174,7 +175,6 @@ def _index(value: int) -> str:
     return f"{abs(value)}\u0305" if value < 0 else f"{value}"
 
 
-@styled
 def cell_figure(
     averaged: AveragedCell,
     model_image: NDArray[np.float64] | None = None,
@@ -198,50 +198,7 @@ def cell_figure(
     panels = [("Averaged cell", averaged.image)]
     if model_image is not None:
         panels.append((model_title, model_image))
-    darkest = min(float(image.min()) for _, image in panels)
-    brightest = max(float(image.max()) for _, image in panels)
-    width = style.DOUBLE_COLUMN_MM * 0.8 if len(panels) > 1 else style.SINGLE_COLUMN_MM
-    figure = style.new_figure(width, 70)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (title, image) in zip(axes, panels, strict=True):
-        tiled, extent, corners = cartesian_cells(image, averaged.direct)
-        drawn = style.show_image(ax, tiled, extent, limits=(darkest, brightest))
-        ax.add_patch(Polygon(corners, fill=False, ec=style.CELL, lw=1.0))
-        ax.set_title(title)
-        style.scale_bar(ax, "Å")
     m, n = averaged.supercell
     percent = 100 * averaged.image_standard_error
-    figure.supxlabel(
-        f"{averaged.cells:.0f} cells of {m} × {n}, standard error {percent:.1f} % of the mean",
-        fontsize=style.TEXT_POINTS,
-    )
-    style.colour_bar(drawn, list(axes), "Intensity / mean")
-    return figure
-
-
-def cartesian_cells(
-    image: NDArray[np.float64], direct: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], tuple[float, float, float, float], NDArray[np.float64]]:
-    """Two by two cells on square pixels with a along +x: any gamma is drawn true to shape.
-
-    Returns the picture, its extent in angstrom for `imshow` and the corners of one cell.
-    """
-    a_length = float(np.linalg.norm(direct[0]))
-    along = direct[0] / a_length
-    b_along = float(direct[1] @ along)
-    b_across = float(along[0] * direct[1][1] - along[1] * direct[1][0])
-    cell = np.array([[a_length, 0.0], [b_along, b_across]])
-    width, height = 2 * a_length, 2 * abs(b_across)
-    columns = 400
-    rows = max(2, round(columns * height / width))
-    x = (np.arange(columns) + 0.5) / columns * width
-    y = (np.arange(rows) + 0.5) / rows * height
-    xx, yy = np.meshgrid(x, y)
-    u, v = np.moveaxis(np.stack([xx, yy], axis=-1) @ np.linalg.inv(cell), -1, 0)
-    m = image.shape[0]
-    picture = scipy.ndimage.map_coordinates(image, [v * m, u * m], order=1, mode="grid-wrap")
-    start = (
-        0.5 * cell.sum(axis=0) - (b_along / 2 if abs(b_along) < a_length else 0.0) * np.eye(2)[0]
-    )
-    corners = start + np.array([[0, 0], cell[0], cell[0] + cell[1], cell[1]])
-    return picture, (0.0, width, height, 0.0), corners
+    note = f"{averaged.cells:.0f} cells of {m} × {n}, standard error {percent:.1f} % of the mean"
+    return cells_figure(panels, averaged.direct, "Intensity / mean", note=note)

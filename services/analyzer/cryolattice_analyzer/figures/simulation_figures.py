@@ -1,133 +1,213 @@
-"""Figures of one simulated crystal: images over thickness, and diffraction patterns."""
+"""Figures of simulated crystals: their atoms, their exit waves, their images over thickness."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Rectangle, Wedge
 from numpy.typing import NDArray
 
 from cryolattice_analyzer.figures import style
-from cryolattice_analyzer.figures.beam_images import images_from_beams
+from cryolattice_analyzer.figures.cell_figures import draw_cells
+from cryolattice_analyzer.figures.simulated_crystal import SimulatedCrystal
 from cryolattice_analyzer.figures.style import styled
+from cryolattice_analyzer.imaging.average import cell_image
+from cryolattice_analyzer.lens.ctf_correction import phase_flipped
 from cryolattice_analyzer.lens.transfer import Lens
 
-_PIXELS = 96
-_PANELS = 16
+_PIXELS = 128
 _COLUMNS = 8
-_SPOT_AREA = 90.0
+# what the projection shows: element, colour, radius in angstrom
+_ATOMS = ((11, "Na", style.ORANGE, 0.62), (5, "B", style.GREEN, 0.42), (7, "N", style.BLUE, 0.36))
 
 
-def _chosen(count: int, most: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+def image_of(
+    crystal: SimulatedCrystal, plane: int, lens: Lens, cs_mm: float, *, corrected: bool = False
+) -> NDArray[np.float64]:
+    """Return a coherent bright-field image of one cell, without damping envelopes.
+
+    Parameters
+    ----------
+    crystal : SimulatedCrystal
+    plane : int
+        Index of the thickness.
+    lens : Lens
+    cs_mm : float
+    corrected : bool
+        Flip the phases where the transfer of the lens is negative.
+
+    Returns
+    -------
+    ndarray of float64, shape (m, m)
+        In units of the incident intensity.
+    """
+    image = np.abs(crystal.wave(plane, _PIXELS, lens, cs_mm)) ** 2
+    if not corrected:
+        return np.asarray(image)
+    mean = float(image.mean())
+    spectrum = np.fft.fft2(image / mean, norm="forward")
+    orders = np.fft.fftfreq(_PIXELS, 1 / _PIXELS).round().astype(np.int64)
+    k, h = (o.ravel() for o in np.meshgrid(orders, orders, indexing="ij"))
+    kept = (h > 0) | ((h == 0) & (k > 0))
+    hk = np.stack([h, k], axis=1)[kept]
+    coefficients = phase_flipped(
+        spectrum.ravel()[kept],
+        hk / np.asarray(crystal.lengths_angstrom),
+        lens,
+        energy_kev=crystal.energy_kev,
+        cs_mm=cs_mm,
+    )
+    return mean * cell_image(hk, coefficients, _PIXELS)
 
 
 @styled
 def thickness_figure(
-    h: NDArray[np.integer],
-    k: NDArray[np.integer],
-    psi: NDArray[np.complexfloating],
-    thicknesses_angstrom: NDArray[np.float64],
-    lengths_angstrom: tuple[float, float],
-    *,
-    energy_kev: float,
+    crystal: SimulatedCrystal,
+    thicknesses_angstrom: Sequence[float],
+    lens: Lens,
     cs_mm: float,
-    defocus_angstrom: float,
+    *,
+    corrected: bool = False,
+    highlight_angstrom: float | None = None,
 ) -> Figure:
-    """Draw bright-field images of the cell, 2 x 2 tiled, at up to 16 thicknesses.
+    """Draw images of the cell, 2 x 2 tiled, over thickness.
 
     Parameters
     ----------
-    h, k : ndarray of int, shape (b,)
-    psi : ndarray of complex, shape (t, b)
-    thicknesses_angstrom : ndarray, shape (t,)
-    lengths_angstrom : (float, float)
-        Edges a and b of the cell.
-    energy_kev, cs_mm, defocus_angstrom : float
+    crystal : SimulatedCrystal
+    thicknesses_angstrom : sequence of float
+        The nearest simulated ones are drawn.
+    lens : Lens
+    cs_mm : float
+    corrected : bool
+        Flip the phases where the transfer of the lens is negative.
+    highlight_angstrom : float, optional
+        Frame this one.
 
     Returns
     -------
     Figure
         Each panel has its own grey scale.
     """
-    chosen = _chosen(len(thicknesses_angstrom), _PANELS)
-    images = images_from_beams(
-        h,
-        k,
-        psi[chosen],
-        lengths_angstrom,
-        Lens(defocus_angstrom),
-        energy_kev=energy_kev,
-        cs_mm=cs_mm,
-        shape=(_PIXELS, _PIXELS),
-    )
-    a, b = lengths_angstrom
-    columns = min(_COLUMNS, len(chosen))
-    rows = -(-len(chosen) // columns)
+    planes = list(dict.fromkeys(crystal.plane(t) for t in thicknesses_angstrom))
+    a, b = crystal.lengths_angstrom
+    columns = min(_COLUMNS, len(planes))
+    rows = -(-len(planes) // columns)
     side = style.DOUBLE_COLUMN_MM / _COLUMNS
-    figure = style.new_figure(side * max(columns, 4), rows * (side * min(b / a, 2) + 4))
+    figure = style.new_figure(side * max(columns, 4), rows * (side * min(b / a, 2) + 3.5))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
-    for panel, image, thickness in zip(panels, images, thicknesses_angstrom[chosen], strict=False):
+    for panel, plane in zip(panels, planes, strict=False):
+        image = image_of(crystal, plane, lens, cs_mm, corrected=corrected)
         style.show_image(panel, np.tile(image, (2, 2)), (0, 2 * a, 2 * b, 0))
+        thickness = float(crystal.thicknesses_angstrom[plane])
         panel.set_title(f"{thickness:.1f} Å")
-    style.scale_bar(panels[0], "Å")
+        if highlight_angstrom is not None and crystal.plane(highlight_angstrom) == plane:
+            panel.set_title(f"{thickness:.1f} Å", fontweight="bold", color=style.BEST)
+            frame = Rectangle((0, 0), 1, 1, transform=panel.transAxes, clip_on=False)
+            frame.set(fill=False, edgecolor=style.BEST, linewidth=2.0)
+            panel.add_patch(frame)
+    style.scale_bar(panels[0], "Å", share=0.35)
     return figure
 
 
 @styled
-def diffraction_figure(
-    h: NDArray[np.integer],
-    k: NDArray[np.integer],
-    psi: NDArray[np.complexfloating],
-    thickness_angstrom: float,
-    lengths_angstrom: tuple[float, float],
-    repeats: tuple[int, int],
-    *,
-    g_max_per_angstrom: float = 0.8,
-) -> Figure:
-    """Draw the diffraction pattern of one exit wave, parent and superlattice spots apart.
+def exit_wave_figure(crystal: SimulatedCrystal, thickness_angstrom: float) -> Figure:
+    """Draw amplitude and phase of an exit wave, 2 x 2 cells.
 
     Parameters
     ----------
-    h, k : ndarray of int, shape (b,)
-    psi : ndarray of complex, shape (b,)
+    crystal : SimulatedCrystal
     thickness_angstrom : float
-    lengths_angstrom : (float, float)
-    repeats : (int, int)
-        Parent cells along a and b: orders that are no multiples are superlattice spots.
-    g_max_per_angstrom : float
 
     Returns
     -------
     Figure
-        The area of a spot grows with the amplitude of its beam.
+        The phase is that against the direct beam.
     """
-    gx, gy = h / lengths_angstrom[0], k / lengths_angstrom[1]
-    amplitude = np.abs(psi)
-    direct = (h == 0) & (k == 0)
-    shown = (np.hypot(gx, gy) <= g_max_per_angstrom) & ~direct & (amplitude > 1e-5)
-    parent = (h % repeats[0] == 0) & (k % repeats[1] == 0)
-    strongest = max(float(amplitude[~direct].max(initial=0.0)), 1e-12)
-    figure = style.new_figure(style.SINGLE_COLUMN_MM, style.SINGLE_COLUMN_MM)
-    panel = figure.subplots()
-    panel.scatter([0], [0], s=40, marker="+", color="0.25", label="direct beam")
-    for chosen, colour, marker, label in (
-        (shown & parent, style.PARENT, "o", "parent"),
-        (shown & ~parent, style.SUPERLATTICE, "s", "superlattice"),
-    ):
-        if np.any(chosen):
-            panel.scatter(
-                gx[chosen],
-                gy[chosen],
-                s=_SPOT_AREA * amplitude[chosen] / strongest,
-                marker=marker,
-                color=colour,
-                edgecolor="0.2",
-                linewidth=0.3,
-                label=label,
-            )
-    style.reciprocal_axes(panel, g_max_per_angstrom)
-    panel.set_title(f"{thickness_angstrom:.1f} Å thick")
-    style.picture_legend(panel)
+    # fine enough to be drawn without interpolation, which a phase that jumps by 2 pi forbids
+    wave = crystal.wave(crystal.plane(thickness_angstrom), 2 * _PIXELS)
+    wave = wave * np.exp(-1j * np.angle(wave.mean()))
+    figure = style.new_figure(0.9 * style.DOUBLE_COLUMN_MM, 67)
+    panels = figure.subplots(1, 2)
+    direct = np.diag(crystal.lengths_angstrom)
+    amplitude = draw_cells(panels[0], np.abs(wave), direct)
+    panels[0].set_title("Amplitude")
+    style.colour_bar(amplitude, panels[0], "Amplitude / incident")
+    limits = (-np.pi, np.pi)
+    phase = draw_cells(
+        panels[1], np.angle(wave), direct, colours=style.CYCLIC_MAP, limits=limits, smooth=False
+    )
+    panels[1].set_title("Phase")
+    bar = style.colour_bar(phase, panels[1], "Phase (rad)")
+    bar.set_ticks([-np.pi, 0, np.pi], labels=["−π", "0", "π"])
     return figure
+
+
+@styled
+def structure_figure(crystals: Sequence[SimulatedCrystal], titles: Sequence[str]) -> Figure:
+    """Draw the atoms of 2 x 2 cells along the beam, hydrogens left out.
+
+    Parameters
+    ----------
+    crystals : sequence of SimulatedCrystal
+    titles : sequence of str
+
+    Returns
+    -------
+    Figure
+        A site that is filled in part is a pie; an empty one a dashed ring.
+    """
+    figure = style.new_figure(0.82 * style.DOUBLE_COLUMN_MM, 86)
+    panels = figure.subplots(1, len(crystals), squeeze=False, gridspec_kw={"wspace": 0.08})[0]
+    for panel, crystal, title in zip(panels, crystals, titles, strict=True):
+        _structure_panel(panel, crystal)
+        panel.set_title(title)
+    handles = [
+        Line2D([], [], marker="o", ls="", mfc=colour, mec="0.2", mew=0.4, ms=14 * r, label=name)
+        for _, name, colour, r in _ATOMS
+    ]
+    handles.append(
+        Line2D([], [], marker="o", ls="", mfc="none", mec=style.BEST, ms=7, label="Na vacancy")
+    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def _structure_panel(panel: Axes, crystal: SimulatedCrystal) -> None:
+    a, b = crystal.lengths_angstrom
+    panel.set_aspect("equal")
+    panel.set_axis_off()
+    # room for whole atoms on the edges, and for the scale bar below them
+    panel.set_xlim(-0.8, 2 * a + 0.8)
+    panel.set_ylim(2 * b + 3.2, -0.8)
+    for number, _, colour, radius in _ATOMS:
+        chosen = crystal.numbers == number
+        for (x, y), share in zip(
+            crystal.xy_angstrom[chosen], crystal.occupancies[chosen], strict=True
+        ):
+            for place in _repeated(x, y, a, b):
+                panel.add_patch(Circle(place, radius, fc="white", ec="0.2", lw=0.4))
+                full = 360.0 * float(share)
+                panel.add_patch(Wedge(place, radius, 90, 90 + full, fc=colour, ec="0.2", lw=0.4))
+    ring = _ATOMS[0][3]
+    for x, y in crystal.vacant_xy_angstrom:
+        for place in _repeated(x, y, a, b):
+            panel.add_patch(
+                Circle(place, ring, fill=False, ec=style.BEST, lw=0.9, ls=(0, (2, 1.2)))
+            )
+    panel.add_patch(Rectangle((a / 2, b / 2), a, b, fill=False, ec=style.CELL, lw=1.0))
+    style.scale_bar(panel, "Å", colour="black")
+
+
+def _repeated(x: float, y: float, a: float, b: float) -> list[tuple[float, float]]:
+    """Places of an atom in 2 x 2 cells, those on all edges included."""
+    x, y = x % a, y % b
+    columns = [x + i * a for i in range(3) if x + i * a < 2 * a + 1e-6]
+    rows = [y + j * b for j in range(3) if y + j * b < 2 * b + 1e-6]
+    return [(column, row) for column in columns for row in rows]

@@ -120,9 +120,19 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
         if ref.name:
             inputs.open(ref, field, field=field)
             given += 1
+    if spec.HasField("paper"):
+        _prepare_paper(spec, inputs)
     if not given:
         raise InvalidInputError("nothing to report on: refer to a dataset", field="micrograph")
     return JobEstimate(tile_count=1, store_bytes=5_000_000, core_seconds=8)
+
+
+def _prepare_paper(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> None:
+    for field in ("micrograph", "lattice", "average", "models", "beams", "ranking", "dose"):
+        inputs.open(getattr(spec, field), field, field=field)
+    inputs.open(spec.paper.potential, "potential", field="paper.potential")
+    for field in ("series", "compare"):
+        inputs.open(getattr(spec.paper, field), "diffraction_series", field=f"paper.{field}")
 
 
 def _kind(

@@ -19,11 +19,12 @@ class FigureOfReport:
     title: str
     caption: str
     wide: bool = False
+    media_type: str = "image/png"
 
     @property
     def data_uri(self) -> str:
         """The picture inside the page."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        return f"data:{self.media_type};base64," + base64.b64encode(self.png).decode()
 
 
 @dataclass(frozen=True)

@@ -6,72 +6,69 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cryolattice_analyzer.figures.simulation_figures import diffraction_figure, thickness_figure
+from cryolattice_analyzer.figures.pattern_figures import diffraction_figure
+from cryolattice_analyzer.figures.simulation_figures import exit_wave_figure, thickness_figure
 from cryolattice_analyzer.figures.style import to_png
+from cryolattice_analyzer.jobs.simulated import load_crystal
+from cryolattice_analyzer.lens.transfer import Lens
 from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
 
 if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader
+
+_PANELS = 16
 
 
 def describe_simulation(
     page: Page, readers: dict[str, DatasetReader], defocus_angstrom: float, cs_mm: float
 ) -> None:
     """Add the images and diffraction patterns of the first model to a page."""
-    beams = readers["beams"].to_xarray()
     record = readers["models"].json("models.json")[0]
-    cell = readers["models"].array("cell")[0]
-    lengths = float(cell[0, 0]), float(cell[1, 1])
-    count = int(beams.beam_count[0])
-    h, k = beams.h.values[0, :count], beams.k.values[0, :count]
-    psi = beams.psi.values[0, 0, :, :count]
-    thicknesses = beams.thickness.values
-    energy = float(beams.psi.attrs["energy_kev"])
+    crystal = load_crystal(readers["models"], readers["beams"], 0)
+    thicknesses = crystal.thicknesses_angstrom
+    lengths = crystal.lengths_angstrom
+    energy = crystal.energy_kev
     page.answer = f"{record['model_id']}: {len(thicknesses)} thicknesses"
     page.explanation = (
         f"Multislice simulation at {energy:g} keV of a cell of {lengths[0]:.2f} × {lengths[1]:.2f} "
         f"Å, period {record['period_angstrom']:.2f} Å along the beam."
     )
+    furthest = float(np.hypot(*crystal.g_per_angstrom.T).max())
     page.facts += [
         ("Thickness", f"{thicknesses[0]:.1f} to {thicknesses[-1]:.1f} Å"),
-        ("Beams", f"{count}, up to {beams.psi.attrs['k_max_per_angstrom']:g} 1/Å"),
+        ("Beams", f"{len(crystal.h)}, up to {furthest:.2f} 1/Å"),
         ("Space group", record["space_group"]),
     ]
     middle = len(thicknesses) // 2
+    some = np.linspace(0, len(thicknesses) - 1, min(len(thicknesses), _PANELS)).round()
     page.figures += [
         FigureOfReport(
             "thickness_series",
             to_png(
                 thickness_figure(
-                    h,
-                    k,
-                    psi,
-                    thicknesses,
-                    lengths,
-                    energy_kev=energy,
-                    cs_mm=cs_mm,
-                    defocus_angstrom=defocus_angstrom,
+                    crystal, thicknesses[some.astype(int)].tolist(), Lens(defocus_angstrom), cs_mm
                 )
             ),
             "Images over thickness",
-            "Bright field, coherent, 2 × 2 cells; each panel has its own grey scale.",
+            f"Bright field at a defocus of {defocus_angstrom:.0f} Å, {energy:g} keV, Cs "
+            f"{cs_mm:g} mm, coherent, 2 × 2 cells; each panel has its own grey scale.",
+            wide=True,
+        ),
+        FigureOfReport(
+            "exit_wave",
+            to_png(exit_wave_figure(crystal, float(thicknesses[middle]))),
+            f"Exit wave at {thicknesses[middle]:.1f} Å",
+            "Amplitude, and phase against the direct beam.",
+            wide=True,
         ),
         FigureOfReport(
             "diffraction",
-            to_png(
-                diffraction_figure(
-                    h,
-                    k,
-                    psi[middle],
-                    float(thicknesses[middle]),
-                    lengths,
-                    (record["view_supercell"][0], record["view_supercell"][1]),
-                )
-            ),
-            "Diffraction pattern",
-            "The area of a spot grows with its amplitude.",
+            to_png(diffraction_figure([crystal], [crystal.name], float(thicknesses[middle]))),
+            f"Diffraction pattern at {thicknesses[middle]:.1f} Å",
+            "Each beam as a spot; first orders of the parent ringed, of a superlattice boxed.",
         ),
     ]
+    h, k, psi = crystal.h, crystal.k, crystal.psi
     strongest = np.argsort(-np.abs(psi[middle]))[:12]
     page.tables.append(
         TableOfReport(

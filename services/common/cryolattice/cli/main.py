@@ -14,6 +14,7 @@ from rich.markup import escape
 from cryolattice.cli import datasets, jobs
 from cryolattice.cli.analysis import dose, identify
 from cryolattice.cli.crystals import enumerate_orderings, simulate
+from cryolattice.cli.reproduce import reproduce
 from cryolattice.cli.serve import serve
 from cryolattice.cli.session import errors, print_json
 from cryolattice.errors import CryolatticeError, JobCancelledError, is_users_mistake
@@ -33,6 +34,7 @@ app.command("identify")(identify)
 app.command("dose")(dose)
 app.command("enumerate")(enumerate_orderings)
 app.command("simulate")(simulate)
+app.command("reproduce")(reproduce)
 app.command("serve")(serve)
 app.add_typer(jobs.app, name="jobs", help="List, show, watch, cancel and resume jobs.")
 app.add_typer(datasets.app, name="datasets", help="List, show, export and verify datasets.")

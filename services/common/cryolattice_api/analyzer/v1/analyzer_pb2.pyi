@@ -225,6 +225,7 @@ class ReportSpec(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     DEFOCUS_ANGSTROM_FIELD_NUMBER: _builtins.int
     CS_MM_FIELD_NUMBER: _builtins.int
+    PAPER_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     defocus_angstrom: _builtins.float
     """For images drawn from `beams` alone."""
@@ -251,6 +252,10 @@ class ReportSpec(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Remarks of the caller, shown with those of the datasets."""
 
+    @_builtins.property
+    def paper(self) -> Global___PaperFigures:
+        """Draws these instead of the figures of each dataset."""
+
     def __init__(
         self,
         *,
@@ -266,14 +271,64 @@ class ReportSpec(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         defocus_angstrom: _builtins.float = ...,
         cs_mm: _builtins.float = ...,
+        paper: Global___PaperFigures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "ranking", b"ranking", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "ranking", b"ranking", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportSpec: _TypeAlias = ReportSpec  # noqa: Y015
+
+@_typing.final
+class PaperFigures(_message.Message):
+    """The counterparts of the figures of Janicek et al., Nano Lett. 2024, 10.1021/acs.nanolett.4c01996.
+    Needs the micrograph, lattice, average, models, beams, ranking and dose of the report.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POTENTIAL_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    COMPARE_FIELD_NUMBER: _builtins.int
+    SERIES_LABEL_FIELD_NUMBER: _builtins.int
+    COMPARE_LABEL_FIELD_NUMBER: _builtins.int
+    PRISTINE_CIF_FIELD_NUMBER: _builtins.int
+    ORDERED_CIF_FIELD_NUMBER: _builtins.int
+    series_label: _builtins.str
+    compare_label: _builtins.str
+    pristine_cif: _builtins.str
+    """Structures as CIF text: the parent with its occupancies, and the best ordering."""
+    ordered_cif: _builtins.str
+    @_builtins.property
+    def potential(self) -> _dataset_pb2.DatasetRef:
+        """A `potential` dataset of the disordered parent and of the best ordering."""
+
+    @_builtins.property
+    def series(self) -> _dataset_pb2.DatasetRef:
+        """The `diffraction_series` of the dose analysis, and what they are called in figures: `98 K`."""
+
+    @_builtins.property
+    def compare(self) -> _dataset_pb2.DatasetRef: ...
+    def __init__(
+        self,
+        *,
+        potential: _dataset_pb2.DatasetRef | None = ...,
+        series: _dataset_pb2.DatasetRef | None = ...,
+        compare: _dataset_pb2.DatasetRef | None = ...,
+        series_label: _builtins.str = ...,
+        compare_label: _builtins.str = ...,
+        pristine_cif: _builtins.str = ...,
+        ordered_cif: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compare", b"compare", "potential", b"potential", "series", b"series"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compare", b"compare", "compare_label", b"compare_label", "ordered_cif", b"ordered_cif", "potential", b"potential", "pristine_cif", b"pristine_cif", "series", b"series", "series_label", b"series_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaperFigures: _TypeAlias = PaperFigures  # noqa: Y015
 
 @_typing.final
 class CreateDoseJobRequest(_message.Message):

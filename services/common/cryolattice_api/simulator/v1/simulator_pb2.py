@@ -26,7 +26,7 @@ from cryolattice_api.common.v1 import dataset_pb2 as cryolattice__api_dot_common
 from cryolattice_api.common.v1 import job_pb2 as cryolattice__api_dot_common_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,cryolattice_api/simulator/v1/simulator.proto\x12\x1c\x63ryolattice_api.simulator.v1\x1a\'cryolattice_api/common/v1/dataset.proto\x1a#cryolattice_api/common/v1/job.proto\"\xb1\x04\n\tSweepSpec\x12\x35\n\x06models\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x1c\n\x14thicknesses_angstrom\x18\x02 \x03(\x01\x12\x12\n\nenergy_kev\x18\x03 \x01(\x01\x12\x1a\n\x12k_max_per_angstrom\x18\x04 \x01(\x01\x12\x19\n\x11sampling_angstrom\x18\x05 \x01(\x01\x12 \n\x18slice_thickness_angstrom\x18\x06 \x01(\x01\x12\x17\n\x0fparametrization\x18\x07 \x01(\t\x12\x64\n\x18\x64\x65\x62ye_waller_b_angstrom2\x18\x08 \x03(\x0b\x32\x42.cryolattice_api.simulator.v1.SweepSpec.DebyeWallerBAngstrom2Entry\x12\x34\n\x06\x65ngine\x18\t \x01(\x0e\x32$.cryolattice_api.simulator.v1.Engine\x12:\n\tprecision\x18\n \x01(\x0e\x32\'.cryolattice_api.simulator.v1.Precision\x12\x1a\n\x12\x62_levels_angstrom2\x18\x0c \x03(\x01\x12\x17\n\x0f\x65ngine_revision\x18\x0b \x01(\t\x1a<\n\x1a\x44\x65\x62yeWallerBAngstrom2Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x89\x02\n\x15\x43reateSweepJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32\'.cryolattice_api.simulator.v1.SweepSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12O\n\x06labels\x18\x05 \x03(\x0b\x32?.cryolattice_api.simulator.v1.CreateSweepJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x7f\n\x16\x43reateSweepJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate*2\n\x06\x45ngine\x12\x16\n\x12\x45NGINE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45NGINE_ABTEM\x10\x01*T\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x15\n\x11PRECISION_FLOAT64\x10\x02\x32\x8f\x01\n\x10SimulatorService\x12{\n\x0e\x43reateSweepJob\x12\x33.cryolattice_api.simulator.v1.CreateSweepJobRequest\x1a\x34.cryolattice_api.simulator.v1.CreateSweepJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,cryolattice_api/simulator/v1/simulator.proto\x12\x1c\x63ryolattice_api.simulator.v1\x1a\'cryolattice_api/common/v1/dataset.proto\x1a#cryolattice_api/common/v1/job.proto\"\xb1\x04\n\tSweepSpec\x12\x35\n\x06models\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x1c\n\x14thicknesses_angstrom\x18\x02 \x03(\x01\x12\x12\n\nenergy_kev\x18\x03 \x01(\x01\x12\x1a\n\x12k_max_per_angstrom\x18\x04 \x01(\x01\x12\x19\n\x11sampling_angstrom\x18\x05 \x01(\x01\x12 \n\x18slice_thickness_angstrom\x18\x06 \x01(\x01\x12\x17\n\x0fparametrization\x18\x07 \x01(\t\x12\x64\n\x18\x64\x65\x62ye_waller_b_angstrom2\x18\x08 \x03(\x0b\x32\x42.cryolattice_api.simulator.v1.SweepSpec.DebyeWallerBAngstrom2Entry\x12\x34\n\x06\x65ngine\x18\t \x01(\x0e\x32$.cryolattice_api.simulator.v1.Engine\x12:\n\tprecision\x18\n \x01(\x0e\x32\'.cryolattice_api.simulator.v1.Precision\x12\x1a\n\x12\x62_levels_angstrom2\x18\x0c \x03(\x01\x12\x17\n\x0f\x65ngine_revision\x18\x0b \x01(\t\x1a<\n\x1a\x44\x65\x62yeWallerBAngstrom2Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x89\x02\n\x15\x43reateSweepJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32\'.cryolattice_api.simulator.v1.SweepSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12O\n\x06labels\x18\x05 \x03(\x0b\x32?.cryolattice_api.simulator.v1.CreateSweepJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x7f\n\x16\x43reateSweepJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate\"\xbb\x01\n\rPotentialSpec\x12\x35\n\x06models\x18\x01 \x01(\x0b\x32%.cryolattice_api.common.v1.DatasetRef\x12\x11\n\tmodel_ids\x18\x02 \x03(\t\x12\x19\n\x11sampling_angstrom\x18\x03 \x01(\x01\x12\x17\n\x0fparametrization\x18\x04 \x01(\t\x12\x13\n\x0b\x62_angstrom2\x18\x05 \x01(\x01\x12\x17\n\x0f\x65ngine_revision\x18\x06 \x01(\t\"\x95\x02\n\x19\x43reatePotentialJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x39\n\x04spec\x18\x02 \x01(\x0b\x32+.cryolattice_api.simulator.v1.PotentialSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12S\n\x06labels\x18\x05 \x03(\x0b\x32\x43.cryolattice_api.simulator.v1.CreatePotentialJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x83\x01\n\x1a\x43reatePotentialJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate*2\n\x06\x45ngine\x12\x16\n\x12\x45NGINE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45NGINE_ABTEM\x10\x01*T\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x15\n\x11PRECISION_FLOAT64\x10\x02\x32\x99\x02\n\x10SimulatorService\x12{\n\x0e\x43reateSweepJob\x12\x33.cryolattice_api.simulator.v1.CreateSweepJobRequest\x1a\x34.cryolattice_api.simulator.v1.CreateSweepJobResponse\x12\x87\x01\n\x12\x43reatePotentialJob\x12\x37.cryolattice_api.simulator.v1.CreatePotentialJobRequest\x1a\x38.cryolattice_api.simulator.v1.CreatePotentialJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SWEEPSPEC_DEBYEWALLERBANGSTROM2ENTRY']._serialized_options = b'8\001'
   _globals['_CREATESWEEPJOBREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_CREATESWEEPJOBREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_ENGINE']._serialized_start=1117
-  _globals['_ENGINE']._serialized_end=1167
-  _globals['_PRECISION']._serialized_start=1169
-  _globals['_PRECISION']._serialized_end=1253
+  _globals['_CREATEPOTENTIALJOBREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_CREATEPOTENTIALJOBREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_ENGINE']._serialized_start=1721
+  _globals['_ENGINE']._serialized_end=1771
+  _globals['_PRECISION']._serialized_start=1773
+  _globals['_PRECISION']._serialized_end=1857
   _globals['_SWEEPSPEC']._serialized_start=157
   _globals['_SWEEPSPEC']._serialized_end=718
   _globals['_SWEEPSPEC_DEBYEWALLERBANGSTROM2ENTRY']._serialized_start=658
@@ -51,6 +53,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESWEEPJOBREQUEST_LABELSENTRY']._serialized_end=986
   _globals['_CREATESWEEPJOBRESPONSE']._serialized_start=988
   _globals['_CREATESWEEPJOBRESPONSE']._serialized_end=1115
-  _globals['_SIMULATORSERVICE']._serialized_start=1256
-  _globals['_SIMULATORSERVICE']._serialized_end=1399
+  _globals['_POTENTIALSPEC']._serialized_start=1118
+  _globals['_POTENTIALSPEC']._serialized_end=1305
+  _globals['_CREATEPOTENTIALJOBREQUEST']._serialized_start=1308
+  _globals['_CREATEPOTENTIALJOBREQUEST']._serialized_end=1585
+  _globals['_CREATEPOTENTIALJOBREQUEST_LABELSENTRY']._serialized_start=941
+  _globals['_CREATEPOTENTIALJOBREQUEST_LABELSENTRY']._serialized_end=986
+  _globals['_CREATEPOTENTIALJOBRESPONSE']._serialized_start=1588
+  _globals['_CREATEPOTENTIALJOBRESPONSE']._serialized_end=1719
+  _globals['_SIMULATORSERVICE']._serialized_start=1860
+  _globals['_SIMULATORSERVICE']._serialized_end=2141
 # @@protoc_insertion_point(module_scope)

@@ -220,3 +220,124 @@ class CreateSweepJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateSweepJobResponse: _TypeAlias = CreateSweepJobResponse  # noqa: Y015
+
+@_typing.final
+class PotentialSpec(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    MODEL_IDS_FIELD_NUMBER: _builtins.int
+    SAMPLING_ANGSTROM_FIELD_NUMBER: _builtins.int
+    PARAMETRIZATION_FIELD_NUMBER: _builtins.int
+    B_ANGSTROM2_FIELD_NUMBER: _builtins.int
+    ENGINE_REVISION_FIELD_NUMBER: _builtins.int
+    sampling_angstrom: _builtins.float
+    """Greatest distance of two points; 0 means 0.075."""
+    parametrization: _builtins.str
+    """Of the atomic potentials: `lobato` (when empty) or `kirkland`."""
+    b_angstrom2: _builtins.float
+    """Isotropic Debye-Waller factor B of all elements."""
+    engine_revision: _builtins.str
+    """Filled in by the server: the version of the engine that answers."""
+    @_builtins.property
+    def models(self) -> _dataset_pb2.DatasetRef: ...
+    @_builtins.property
+    def model_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these models, in this order; empty for all. Their cells must be alike."""
+
+    def __init__(
+        self,
+        *,
+        models: _dataset_pb2.DatasetRef | None = ...,
+        model_ids: _abc.Iterable[_builtins.str] | None = ...,
+        sampling_angstrom: _builtins.float = ...,
+        parametrization: _builtins.str = ...,
+        b_angstrom2: _builtins.float = ...,
+        engine_revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["b_angstrom2", b"b_angstrom2", "engine_revision", b"engine_revision", "model_ids", b"model_ids", "models", b"models", "parametrization", b"parametrization", "sampling_angstrom", b"sampling_angstrom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PotentialSpec: _TypeAlias = PotentialSpec  # noqa: Y015
+
+@_typing.final
+class CreatePotentialJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`projects/{project}`."""
+    request_id: _builtins.str
+    """A UUID: the same id and body returns the stored job."""
+    validate_only: _builtins.bool
+    @_builtins.property
+    def spec(self) -> Global___PotentialSpec: ...
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        spec: Global___PotentialSpec | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "parent", b"parent", "request_id", b"request_id", "spec", b"spec", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePotentialJobRequest: _TypeAlias = CreatePotentialJobRequest  # noqa: Y015
+
+@_typing.final
+class CreatePotentialJobResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job: ...
+    @_builtins.property
+    def estimate(self) -> _job_pb2.JobEstimate: ...
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+        estimate: _job_pb2.JobEstimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePotentialJobResponse: _TypeAlias = CreatePotentialJobResponse  # noqa: Y015

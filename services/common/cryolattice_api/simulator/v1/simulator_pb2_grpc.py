@@ -40,6 +40,11 @@ class SimulatorServiceStub:
                 request_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateSweepJobRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateSweepJobResponse.FromString,
                 _registered_method=True)
+        self.CreatePotentialJob = channel.unary_unary(
+                '/cryolattice_api.simulator.v1.SimulatorService/CreatePotentialJob',
+                request_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobResponse.FromString,
+                _registered_method=True)
 
 
 class SimulatorServiceServicer:
@@ -52,6 +57,13 @@ class SimulatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePotentialJob(self, request, context):
+        """Projected potentials of models: what the beam passes in one period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SimulatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +71,11 @@ def add_SimulatorServiceServicer_to_server(servicer, server):
                     servicer.CreateSweepJob,
                     request_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateSweepJobRequest.FromString,
                     response_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateSweepJobResponse.SerializeToString,
+            ),
+            'CreatePotentialJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePotentialJob,
+                    request_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobRequest.FromString,
+                    response_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +106,33 @@ class SimulatorService:
             '/cryolattice_api.simulator.v1.SimulatorService/CreateSweepJob',
             cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateSweepJobRequest.SerializeToString,
             cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateSweepJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePotentialJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryolattice_api.simulator.v1.SimulatorService/CreatePotentialJob',
+            cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobRequest.SerializeToString,
+            cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,8 @@ class SimulatorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SimulatorServiceAsyncStub: ...
     CreateSweepJob: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.CreateSweepJobRequest, _simulator_pb2.CreateSweepJobResponse]
+    CreatePotentialJob: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.CreatePotentialJobRequest, _simulator_pb2.CreatePotentialJobResponse]
+    """Projected potentials of models: what the beam passes in one period."""
 
 @_typing.type_check_only
 class SimulatorServiceAsyncStub(SimulatorServiceStub):
@@ -41,6 +43,8 @@ class SimulatorServiceAsyncStub(SimulatorServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSweepJob: _aio.UnaryUnaryMultiCallable[_simulator_pb2.CreateSweepJobRequest, _simulator_pb2.CreateSweepJobResponse]  # type: ignore[assignment]
+    CreatePotentialJob: _aio.UnaryUnaryMultiCallable[_simulator_pb2.CreatePotentialJobRequest, _simulator_pb2.CreatePotentialJobResponse]  # type: ignore[assignment]
+    """Projected potentials of models: what the beam passes in one period."""
 
 class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs multislice sweeps and hands over beams: the Fourier coefficients of the exit waves."""
@@ -51,5 +55,13 @@ class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _simulator_pb2.CreateSweepJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_simulator_pb2.CreateSweepJobResponse, _abc.Awaitable[_simulator_pb2.CreateSweepJobResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CreatePotentialJob(
+        self,
+        request: _simulator_pb2.CreatePotentialJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulator_pb2.CreatePotentialJobResponse, _abc.Awaitable[_simulator_pb2.CreatePotentialJobResponse]]:
+        """Projected potentials of models: what the beam passes in one period."""
 
 def add_SimulatorServiceServicer_to_server(servicer: SimulatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

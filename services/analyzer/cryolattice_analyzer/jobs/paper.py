@@ -1,0 +1,99 @@
+"""The part of a report job that draws the counterparts of a paper's figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryolattice_analyzer.figures.fading_movie import fading_movie
+from cryolattice_analyzer.figures.style import to_pdf, to_png
+from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
+from cryolattice_analyzer.report.paper import (
+    MOVIE,
+    compared_with_paper,
+    paper_figures,
+    rounded,
+    spread,
+    summary_lines,
+)
+from cryolattice_analyzer.report.paper_evidence import gather
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+
+if TYPE_CHECKING:
+    from cryolattice.jobs.context import JobContext
+    from cryolattice.store.reader import DatasetReader
+
+PRISTINE_CIF, ORDERED_CIF = "pristine.cif", "ordered.cif"
+
+
+def draw_paper(
+    context: JobContext,
+    spec: analyzer_pb2.ReportSpec,
+    readers: dict[str, DatasetReader],
+    page: Page,
+) -> None:
+    """Draw the figures, the movie and the comparison; write them beside the page."""
+    paper = spec.paper
+    opened = [
+        (context.inputs.open(ref, "diffraction_series", field=f"paper.{field}"), label)
+        for field, ref, label in (
+            ("series", paper.series, paper.series_label),
+            ("compare", paper.compare, paper.compare_label),
+        )
+    ]
+    labelled = [
+        (reader, label or reader.json("diffraction_series.json")["file_name"])
+        for reader, label in opened
+    ]
+    evidence = gather(readers, labelled)
+    page.answer, page.explanation = summary_lines(evidence)
+    output = context.output
+    for drawn in paper_figures(evidence):
+        output.add_file(f"{drawn.name}.pdf", to_pdf(drawn.figure))
+        page.figures.append(
+            FigureOfReport(
+                drawn.name, to_png(drawn.figure), drawn.title, drawn.caption, wide=drawn.wide
+            )
+        )
+        context.check_cancelled()
+    movie = fading_movie(evidence.series)
+    output.add_file(MOVIE, movie)
+    shown = " and ".join(f"{one.label}, {len(one.frames)} frames" for one in evidence.series)
+    page.figures.append(
+        FigureOfReport(
+            MOVIE.removesuffix(".gif"),
+            movie,
+            "Movie. Fading of the diffraction pattern",
+            f"Measured: {shown}; each frame with the dose accumulated at its end, on the grey "
+            "scale of the first.",
+            wide=True,
+            media_type="image/gif",
+        )
+    )
+    for name, text in ((PRISTINE_CIF, paper.pristine_cif), (ORDERED_CIF, paper.ordered_cif)):
+        if text:
+            output.add_file(name, text.encode())
+    rows = compared_with_paper(evidence)
+    page.facts += [
+        (f"{row.quantity[0].upper()}{row.quantity[1:]}", f"{rounded(row.found)} {row.unit}")
+        for row in rows
+    ]
+    page.tables.append(
+        TableOfReport(
+            "Compared with the paper",
+            ["", "paper", "here", "95 %", "unit"],
+            [
+                [row.quantity, rounded(row.paper), rounded(row.found), spread(row.ci95), row.unit]
+                for row in rows
+            ],
+        )
+    )
+    output.add_json(
+        "figures.json",
+        {
+            "figures": [
+                {"name": figure.name, "title": figure.title, "caption": figure.caption}
+                for figure in page.figures
+            ],
+            "comparison": [row.as_dict() for row in rows],
+        },
+    )

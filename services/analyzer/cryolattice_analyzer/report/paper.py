@@ -1,0 +1,287 @@
+"""The counterparts of a paper's figures, and how the numbers under them compare with its own.
+
+The paper is Janicek et al., Nano Letters 2024, doi 10.1021/acs.nanolett.4c01996: cryo-TEM of the
+antiperovskite Na2NH2BH4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cryolattice_analyzer.dose.critical_dose import DoseRow, compare
+from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures.cell_figures import cells_figure
+from cryolattice_analyzer.figures.dose_figures import critical_dose_figure, fading_figure
+from cryolattice_analyzer.figures.micrograph_figures import micrograph_figure, spectrum_figure
+from cryolattice_analyzer.figures.pattern_figures import (
+    diffraction_figure,
+    measured_beside_simulated_figure,
+    spot_spacings,
+)
+from cryolattice_analyzer.figures.simulation_figures import (
+    exit_wave_figure,
+    structure_figure,
+    thickness_figure,
+)
+from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
+from cryolattice_analyzer.lens.transfer import Lens
+from cryolattice_analyzer.report.paper_evidence import PaperEvidence
+
+SERIES_ANGSTROM = tuple(round(18.8 * n, 1) for n in range(1, 17))
+MOVIE = "movie_fading.gif"
+PRISTINE, ORDERED = "Parent, mean occupancies", "Best ordering"
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """One figure: its name says which of the paper's it stands beside."""
+
+    name: str
+    figure: Figure
+    title: str
+    caption: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A number of the paper and the same found here.
+
+    Attributes
+    ----------
+    quantity, unit : str
+    paper, found : float
+    ci95 : (float, float), optional
+    """
+
+    quantity: str
+    unit: str
+    paper: float
+    found: float
+    ci95: tuple[float, float] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row for JSON."""
+        row: dict[str, Any] = dict(vars(self))
+        row["ci95"] = list(self.ci95) if self.ci95 else None
+        return row
+
+
+def compared_with_paper(evidence: PaperEvidence) -> list[Compared]:
+    """Return the numbers that the paper gives beside those found here."""
+    (lattice,) = evidence.lattice.summary["lattices"]
+    cold, warm = evidence.doses
+    spots = spot_spacings(evidence.pristine, evidence.thickness_angstrom)
+    rows = [
+        Compared("repeat of the ordered crystal", "Å", 9.4, lattice["a_angstrom"]),
+        Compared("largest spacing of the pristine pattern", "Å", 4.7, float(spots[0])),
+        Compared("thickness", "Å", 169.2, evidence.ranking["best"]["thickness_angstrom"]),
+    ]
+    for result, spacing, paper in ((cold, 4.7, 29.0), (cold, 2.1, 17.0), (warm, 2.1, 2.7)):
+        row = _nearest(result.rows, spacing)
+        rows.append(
+            Compared(
+                f"critical dose at {result.name}, {spacing:g} Å",
+                "e/Å²",
+                paper,
+                row.critical_dose_e_per_angstrom2,
+                (row.ci95_low, row.ci95_high),
+            )
+        )
+    gain = min(compare(cold.rows, warm.rows), key=lambda row: abs(row.d_angstrom - 2.1))
+    name = f"gain of {cold.name} over {warm.name}"
+    return [*rows, Compared(name, "times", 6.0, gain.factor, (gain.ci95_low, gain.ci95_high))]
+
+
+def _nearest(rows: tuple[DoseRow, ...], spacing_angstrom: float) -> DoseRow:
+    return min(rows, key=lambda row: abs(row.d_angstrom - spacing_angstrom))
+
+
+def paper_figures(evidence: PaperEvidence) -> Iterator[PaperFigure]:
+    """Draw the figures one after the other, in the paper's order."""
+    yield from _fading(evidence)
+    yield from _micrograph(evidence)
+    yield from _simulation(evidence)
+
+
+def _fading(evidence: PaperEvidence) -> Iterator[PaperFigure]:
+    cold, warm = evidence.series
+    thickness = evidence.thickness_angstrom
+    yield PaperFigure(
+        "figure_1b_pristine_diffraction",
+        measured_beside_simulated_figure(cold, evidence.pristine, thickness),
+        "1B. Diffraction of the pristine crystal",
+        f"Left: measured, the first frame of the series at {cold.label}, logarithmic. Right: "
+        f"simulated by multislice for the parent with its mean occupancies, {thickness:.1f} Å "
+        "thick. The innermost spots of both lie at 4.7 Å: no superlattice.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_3b_fading",
+        fading_figure(evidence.doses),
+        "3B. Fading of the reflections",
+        f"Measured: integrated intensities at {cold.label} and {warm.label} with exponentials "
+        "fitted to them, each frame as the integral over its own exposure; dotted lines fall from "
+        "1/e to the critical doses.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_3c_critical_dose",
+        critical_dose_figure(evidence.doses),
+        "3C. Critical dose against spatial frequency",
+        f"Measured at {cold.label} and {warm.label}; bars are 95 % intervals.",
+    )
+
+
+def _micrograph(evidence: PaperEvidence) -> Iterator[PaperFigure]:
+    image, lattice = evidence.image, evidence.lattice
+    (found,) = lattice.summary["lattices"]
+    pixel = image.pixel_size_angstrom
+    yield PaperFigure(
+        "figure_4a_micrograph",
+        micrograph_figure(image.counts, pixel, lattice.area),
+        "4A. Micrograph",
+        f"Measured: {image.file_name}, {image.dose_e_per_angstrom2:g} e/Å², low-passed for display."
+        if image.dose_e_per_angstrom2
+        else f"Measured: {image.file_name}, low-passed for display.",
+    )
+    yield PaperFigure(
+        "figure_4b_power_spectrum",
+        spectrum_figure(power_spectrum(image.counts, pixel), lattice.lattice, lattice.superlattice),
+        "4B. Its power spectrum",
+        f"Measured, over the local background. Spots of the parent (ringed) and of a "
+        f"{found['a_angstrom']:.2f} × {found['b_angstrom']:.2f} Å superlattice (boxed), marked in "
+        "the right half.",
+    )
+    yield PaperFigure(
+        "figure_4c_averaged_cell",
+        cells_figure([("Averaged cell", evidence.recorded.average)], evidence.direct, _OVER_MEAN),
+        "4C. Averaged cell",
+        f"Measured: mean of {evidence.average.cells:.0f} cells of the crystal, standard error "
+        f"{100 * evidence.average.image_standard_error:.1f} % of the mean.",
+    )
+
+
+_OVER_MEAN = "Intensity / mean"
+
+
+def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
+    pristine, ordered = evidence.pristine, evidence.ordered
+    thickness = evidence.thickness_angstrom
+    identifier = evidence.ranking["best"]["ordering_id"]
+    defocus = evidence.lens.defocus_angstrom
+    yield PaperFigure(
+        "figure_5a_structures",
+        structure_figure([pristine, ordered], [PRISTINE, ORDERED]),
+        "5A. Structures along the beam",
+        f"Left: the parent, every Na site filled by two thirds. Right: {identifier}, the ordering "
+        "that explains the micrograph best. Hydrogens are left out; the frame is the supercell.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_5b_ordered_diffraction",
+        diffraction_figure([pristine, ordered], [PRISTINE, ORDERED], thickness),
+        "5B. Diffraction without and with order",
+        f"Simulated by multislice, {thickness:.1f} Å thick, on one scale; the direct beam is "
+        "saturated. Ordered vacancies add spots at 9.4 Å to those at 4.7 Å.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_5c_projected_potential",
+        cells_figure(
+            list(zip([PRISTINE, ORDERED], evidence.potentials, strict=True)),
+            evidence.direct,
+            "Projected potential (V Å)",
+            colours=style.SEQUENTIAL_MAP,
+        ),
+        "5C. Projected potential",
+        "Simulated: one period along the beam, from the atomic potentials that the multislice "
+        "uses; hydrogens count as their mean over all orientations.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_5d_exit_wave",
+        exit_wave_figure(ordered, thickness),
+        "5D. Exit wave",
+        f"Simulated for {identifier}, {thickness:.1f} Å thick. The phase is that against the "
+        "direct beam.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_5e_ctf_corrected",
+        cells_figure(
+            [
+                ("Averaged cell, corrected", evidence.corrected.average),
+                (f"Simulation, {thickness:.1f} Å, corrected", evidence.corrected.model),
+            ],
+            evidence.direct,
+            _OVER_MEAN,
+        ),
+        f"5E. CTF-corrected images, {thickness:.1f} Å",
+        "Measured and simulated alike: phases flipped where the transfer of the fitted lens "
+        f"(mean defocus {defocus:.0f} Å) is negative, so that atoms of a thin crystal are bright; "
+        "moduli are as the lens passed them.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_5f_cell_beside_simulation",
+        cells_figure(
+            [
+                ("Averaged cell", evidence.recorded.average),
+                (f"Simulation, {thickness:.1f} Å", evidence.recorded.model),
+            ],
+            evidence.direct,
+            _OVER_MEAN,
+        ),
+        "5F. Averaged cell beside the simulation",
+        f"Measured, and {identifier} through the fitted lens with its envelopes; correlation "
+        f"{evidence.ranking['best']['score']:.3f}.",
+        wide=True,
+    )
+    yield PaperFigure(
+        "figure_s6_thickness_series",
+        thickness_figure(
+            ordered,
+            SERIES_ANGSTROM,
+            Lens(defocus),
+            evidence.image.cs_mm,
+            corrected=True,
+            highlight_angstrom=thickness,
+        ),
+        "S6. Thickness series",
+        f"Simulated for {identifier} at a defocus of {defocus:.0f} Å, CTF-corrected as in 5E, "
+        "without envelopes; each panel has its own grey scale. Framed: the thickness found.",
+        wide=True,
+    )
+
+
+def summary_lines(evidence: PaperEvidence) -> tuple[str, str]:
+    """Return what was found, in one line, and what it rests on."""
+    (lattice,) = evidence.lattice.summary["lattices"]
+    best = evidence.ranking["best"]
+    gain = compared_with_paper(evidence)[-1]
+    answer = (
+        f"Na vacancies order in a {lattice['a_angstrom']:.1f} Å cell; cold, reflections last "
+        f"{gain.found:.1f} times longer"
+    )
+    why = (
+        f"Ordering {best['ordering_id']}, {best['thickness_angstrom']:.1f} Å thick, probability "
+        f"{best['probability']:.3f}. Counterparts of the figures of Janicek et al., Nano Letters "
+        "2024, 10.1021/acs.nanolett.4c01996; which panel shows what follows its abstract."
+    )
+    return answer, why
+
+
+def spread(values: tuple[float, float] | None) -> str:
+    """Write a 95 % interval."""
+    return f"{values[0]:.3g} to {values[1]:.3g}" if values else ""
+
+
+def rounded(value: float) -> str:
+    """Write three digits, more above a thousand."""
+    return f"{value:.4g}" if value >= 100 else f"{np.round(value, 2):g}"

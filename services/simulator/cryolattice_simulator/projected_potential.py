@@ -1,0 +1,54 @@
+"""The potential of a crystal in projection, from the same atoms that the multislice uses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice_simulator.beams import Structure
+from cryolattice_simulator.multislice import (
+    engine_settings,
+    form_factors_of,
+    unit_cell_potential,
+)
+
+
+def projected_potential(
+    structure: Structure,
+    *,
+    gpts: tuple[int, int],
+    parametrization: str = "lobato",
+    b_angstrom2: float = 0.0,
+) -> NDArray[np.float32]:
+    """Project the potential of one period along the beam.
+
+    Parameters
+    ----------
+    structure : Structure
+    gpts : (int, int)
+        Points along x and y.
+    parametrization : str
+        Atomic potentials: ``"lobato"`` or ``"kirkland"``.
+    b_angstrom2 : float
+        Debye-Waller factor B of all elements.
+
+    Returns
+    -------
+    ndarray of float32, shape (ny, nx)
+        V angstrom, at fractions (column / nx, row / ny) of the edges; sites that are filled at
+        random count with their occupancy.
+
+    Raises
+    ------
+    InvalidInputError
+        If a value cannot be right; ``field`` names it.
+    """
+    form_factors = form_factors_of(structure, parametrization, b_angstrom2)
+    with engine_settings("float32"):
+        # the mean over the fillings, not the potential of the mean transmission
+        mean = replace(structure, random_sites=None)
+        unit = unit_cell_potential(mean, gpts, 1, form_factors, energy_kev=300.0)
+        values = np.asarray(unit.array)[0].T
+    return np.ascontiguousarray(values, np.float32)
