@@ -17,6 +17,7 @@ from cryolattice_analyzer.figures import style
 from cryolattice_analyzer.figures.style import styled
 
 _COLUMNS = 400
+_PANEL_MM = 64.0
 
 
 @styled
@@ -26,6 +27,7 @@ def cells_figure(
     label: str,
     *,
     colours: str = style.IMAGE_MAP,
+    limits: tuple[float, float] | None = None,
     note: str = "",
 ) -> Figure:
     """Draw cells of the same shape beside each other, on one scale.
@@ -40,6 +42,8 @@ def cells_figure(
         Of the colour bar, with its unit.
     colours : str
         A colour map.
+    limits : (float, float), optional
+        Values drawn darkest and brightest; those of all panels where absent.
     note : str
         A line below.
 
@@ -47,13 +51,11 @@ def cells_figure(
     -------
     Figure
     """
-    limits = (
+    limits = limits or (
         min(float(image.min()) for _, image in panels),
         max(float(image.max()) for _, image in panels),
     )
-    single = len(panels) == 1
-    width = style.SINGLE_COLUMN_MM if single else 66.0 * len(panels) + 14
-    figure = style.new_figure(width, 66 + 4 * bool(note))
+    figure = style.new_figure(_PANEL_MM * len(panels) + 15, _PANEL_MM + 4 + 4 * bool(note))
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for panel, (title, image) in zip(axes, panels, strict=True):
         drawn = draw_cells(panel, image, direct, colours=colours, limits=limits)

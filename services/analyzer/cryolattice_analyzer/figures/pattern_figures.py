@@ -134,7 +134,7 @@ def diffraction_figure(
     Figure
         Intensities on one scale; the direct beam is saturated.
     """
-    figure = style.new_figure(_PANEL_MM * len(crystals) + 31, _PANEL_MM + 13)
+    figure = style.new_figure(_PANEL_MM * len(crystals) + 31, _PANEL_MM + 9)
     panels = figure.subplots(1, len(crystals), squeeze=False, sharey=True)[0]
     strongest = max(pattern_image(c, thickness_angstrom, 0.1)[1] for c in crystals)
     for panel, crystal, title in zip(panels, crystals, titles, strict=True):

@@ -163,7 +163,7 @@ def structure_figure(crystals: Sequence[SimulatedCrystal], titles: Sequence[str]
     Figure
         A site that is filled in part is a pie; an empty one a dashed ring.
     """
-    figure = style.new_figure(0.82 * style.DOUBLE_COLUMN_MM, 86)
+    figure = style.new_figure(0.82 * style.DOUBLE_COLUMN_MM, 83)
     panels = figure.subplots(1, len(crystals), squeeze=False, gridspec_kw={"wspace": 0.08})[0]
     for panel, crystal, title in zip(panels, crystals, titles, strict=True):
         _structure_panel(panel, crystal)

@@ -264,7 +264,11 @@ def colour_bar(drawn: ScalarMappable, panels: Axes | Sequence[Axes], label: str)
     figure = axes[0].get_figure(root=True)
     if figure is None:  # pragma: no cover - axes without a figure do not exist
         raise ValueError("the panels belong to no figure")
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.045, pad=0.02, aspect=24)
+    values, brightest = drawn.get_array(), drawn.norm.vmax
+    cut = values is not None and brightest is not None and np.max(values) > brightest
+    bar = figure.colorbar(
+        drawn, ax=axes, fraction=0.045, pad=0.02, aspect=24, extend="max" if cut else "neither"
+    )
     bar.set_label(label)
     bar.outline.set_linewidth(0.6)
     return bar

@@ -13,6 +13,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 _GRID = 512
+_TIE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def place_model(
     model_image : ndarray, shape (m, m)
         One cell of the model, rows along b, columns along a.
     operations : list of ndarray of int, shape (2, 2)
-        Those to try.
+        Those to try, the identity first.
 
     Returns
     -------
@@ -69,7 +70,8 @@ def place_model(
         row, column = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
         norm = float(np.linalg.norm(expected) * np.linalg.norm(coefficients))
         correlation = float(overlap[row, column]) / max(norm, 1e-30)
-        if best is None or correlation > best.correlation:
+        # of operations that a symmetric model cannot tell apart the first is taken
+        if best is None or correlation > best.correlation + _TIE:
             best = Placement(operation, (float(column) / _GRID, float(row) / _GRID), correlation)
     if best is None:
         raise ValueError("no operation is given: pass at least the identity")

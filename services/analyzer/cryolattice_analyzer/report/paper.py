@@ -25,6 +25,7 @@ from cryolattice_analyzer.figures.pattern_figures import (
 )
 from cryolattice_analyzer.figures.simulation_figures import (
     exit_wave_figure,
+    image_of,
     structure_figure,
     thickness_figure,
 )
@@ -160,7 +161,7 @@ def _micrograph(evidence: PaperEvidence) -> Iterator[PaperFigure]:
     )
     yield PaperFigure(
         "figure_4c_averaged_cell",
-        cells_figure([("Averaged cell", evidence.recorded.average)], evidence.direct, _OVER_MEAN),
+        cells_figure([("Averaged cell", evidence.cells.average)], evidence.direct, _OVER_MEAN),
         "4C. Averaged cell",
         f"Measured: mean of {evidence.average.cells:.0f} cells of the crystal, standard error "
         f"{100 * evidence.average.image_standard_error:.1f} % of the mean.",
@@ -198,10 +199,11 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
             evidence.direct,
             "Projected potential (V Å)",
             colours=style.SEQUENTIAL_MAP,
+            limits=(0.0, float(np.percentile(evidence.potentials, 99.2))),
         ),
         "5C. Projected potential",
         "Simulated: one period along the beam, from the atomic potentials that the multislice "
-        "uses; hydrogens count as their mean over all orientations.",
+        "uses; hydrogens count as their mean over all orientations. Peaks are cut off.",
         wide=True,
     )
     yield PaperFigure(
@@ -212,34 +214,38 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         "direct beam.",
         wide=True,
     )
+    lens, cs_mm = Lens(defocus), evidence.image.cs_mm
+    plane = ordered.plane(thickness)
     yield PaperFigure(
         "figure_5e_ctf_corrected",
         cells_figure(
             [
-                ("Averaged cell, corrected", evidence.corrected.average),
-                (f"Simulation, {thickness:.1f} Å, corrected", evidence.corrected.model),
+                (title, image_of(ordered, plane, lens, cs_mm, corrected=corrected))
+                for title, corrected in (("Behind the lens", False), ("CTF-corrected", True))
             ],
             evidence.direct,
-            _OVER_MEAN,
+            "Intensity / incident",
         ),
-        f"5E. CTF-corrected images, {thickness:.1f} Å",
-        "Measured and simulated alike: phases flipped where the transfer of the fitted lens "
-        f"(mean defocus {defocus:.0f} Å) is negative, so that atoms of a thin crystal are bright; "
-        "moduli are as the lens passed them.",
+        f"5E. CTF-corrected image, {thickness:.1f} Å",
+        f"Simulated for {identifier} at the micrograph's mean defocus, {defocus:.0f} Å, and Cs "
+        f"{cs_mm:g} mm, without astigmatism and envelopes. Corrected: phases flipped where the "
+        "transfer of the lens is negative, moduli as the lens passed them. The measured cell is "
+        "left as recorded: 5F puts the lens into the simulation, which holds for thick crystals.",
         wide=True,
     )
     yield PaperFigure(
         "figure_5f_cell_beside_simulation",
         cells_figure(
             [
-                ("Averaged cell", evidence.recorded.average),
-                (f"Simulation, {thickness:.1f} Å", evidence.recorded.model),
+                ("Averaged cell", evidence.cells.average),
+                (f"Simulation, {thickness:.1f} Å", evidence.cells.model),
             ],
             evidence.direct,
             _OVER_MEAN,
         ),
         "5F. Averaged cell beside the simulation",
-        f"Measured, and {identifier} through the fitted lens with its envelopes; correlation "
+        f"Measured, and {identifier} through the fitted lens with its astigmatism "
+        f"({2 * evidence.lens.half_difference_angstrom:.0f} Å) and envelopes; correlation "
         f"{evidence.ranking['best']['score']:.3f}.",
         wide=True,
     )
@@ -248,8 +254,8 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         thickness_figure(
             ordered,
             SERIES_ANGSTROM,
-            Lens(defocus),
-            evidence.image.cs_mm,
+            lens,
+            cs_mm,
             corrected=True,
             highlight_angstrom=thickness,
         ),

@@ -25,7 +25,6 @@ from cryolattice_analyzer.jobs.stored import (
     load_lattice,
     load_micrograph,
 )
-from cryolattice_analyzer.lens.ctf_correction import phase_flipped
 from cryolattice_analyzer.lens.transfer import Lens
 from cryolattice_analyzer.ranking.candidate_beams import lattice_operations
 
@@ -66,10 +65,8 @@ class PaperEvidence:
         The parent with its mean occupancies, and the best ordering, in one supercell.
     potentials : (ndarray, ndarray)
         Projected, V angstrom, of `pristine` and `ordered`; rows along b.
-    recorded, corrected : CellPair
-        As the lens passed it, and with flipped phases; in the setting of `ordered`.
-    agreement : float
-        Correlation of the averaged cell with the model in that setting.
+    cells : CellPair
+        In the setting of `ordered`.
     doses : list of DoseResult
     series : list of MeasuredSeries
     """
@@ -83,9 +80,7 @@ class PaperEvidence:
     pristine: SimulatedCrystal
     ordered: SimulatedCrystal
     potentials: tuple[NDArray[np.float64], NDArray[np.float64]]
-    recorded: CellPair
-    corrected: CellPair
-    agreement: float
+    cells: CellPair
     doses: list[DoseResult]
     series: list[MeasuredSeries]
 
@@ -151,12 +146,6 @@ def gather(
         operations,
     )
     model = _coefficients(readers["ranking"].array("best_image"), average)
-    flipped = [
-        phase_flipped(
-            c, average.g_per_angstrom, lens, energy_kev=image.energy_kev, cs_mm=image.cs_mm
-        )
-        for c in (average.coefficients, model)
-    ]
     results = load_dose(readers["dose"])
     return PaperEvidence(
         image=image,
@@ -168,9 +157,7 @@ def gather(
         pristine=pristine,
         ordered=ordered,
         potentials=_potentials(readers["potential"], pristine, ordered),
-        recorded=_in_setting([average.coefficients, model], average, placement),
-        corrected=_in_setting(flipped, average, placement),
-        agreement=placement.correlation,
+        cells=_in_setting([average.coefficients, model], average, placement),
         doses=[
             replace(result, name=label) for result, (_, label) in zip(results, series, strict=True)
         ],
