@@ -1,4 +1,4 @@
-"""The main job on the example data: which ordering, and how fast the reflections fade.
+"""The main job on the example data: which ordering, how fast reflections fade, the figures of it.
 
 Runs the same commands that a person would type; results and reports go to ``demo-output``.
 """
@@ -22,6 +22,7 @@ COMMANDS = (
     f"--supercell 2 2 1 --dose 22 --energy-kev 300 --cs-mm 2.7 --out {OUT}/micrograph_disordered",
     f"dose {DATA}/saed_98K.mrc --pixel-size 0.0085 --dose-per-frame 2.5 "
     f"--compare {DATA}/saed_298K.mrc --compare-dose-per-frame 0.5 --out {OUT}/dose",
+    f"reproduce --data {DATA} --out {OUT}/paper",
 )
 
 

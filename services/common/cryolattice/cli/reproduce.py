@@ -32,7 +32,7 @@ def reproduce(
     from cryolattice.workflows.reproduce import reproduce as run  # noqa: PLC0415
 
     with session(server, quiet=as_json) as (lab, follow):
-        result = run(lab, data, out=out, follow=follow)
+        result = run(lab, data, out=out, follow=follow).document
     if as_json:
         print_json(result)
         return

@@ -10,12 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
-from cryolattice.local_files import require_folder
-from cryolattice.workflows.dose import analyse_series
-from cryolattice.workflows.identify import Identified, IdentifyOptions, find_ordering
-from cryolattice.workflows.steps import Follow, read_crystal, save_report, supercell_message, unseen
+from cryolattice.local_files import require_folder, write_files
+from cryolattice.workflows.dose import DoseOptions, dose_request
+from cryolattice.workflows.identify import IdentifyOptions, identify
+from cryolattice.workflows.steps import (
+    Answer,
+    Follow,
+    make_report,
+    read_crystal,
+    supercell_message,
+    unseen,
+)
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.modeler.v1 import modeler_pb2
@@ -46,17 +53,17 @@ def example_folder() -> Path | None:
 
 
 def reproduce(
-    lab: Lab,
+    lab: Connection,
     data: Path | None = None,
     *,
     out: Path | None = None,
     follow: Follow = unseen,
-) -> dict[str, Any]:
+) -> Answer:
     """Make the counterparts of the paper's figures.
 
     Parameters
     ----------
-    lab : Lab
+    lab : Connection
     data : Path, optional
         Folder with the parent's CIF, the micrograph and the two diffraction series under the names
         of ``examples/na2nh2bh4``; that of the source checkout where absent.
@@ -67,7 +74,7 @@ def reproduce(
 
     Returns
     -------
-    dict
+    Answer
         ``figures`` [{name, title, caption}], ``comparison`` [{quantity, unit, paper, found,
         ci95}], ``warnings``, ``dataset``.
 
@@ -80,9 +87,10 @@ def reproduce(
     """
     require_folder(out)
     folder = _complete(data)
-    result, found = find_ordering(
-        lab, folder / MICROGRAPH, folder / PARENT, SUPERCELL, _MICROSCOPE, follow
+    answer = identify(
+        lab, folder / MICROGRAPH, folder / PARENT, SUPERCELL, _MICROSCOPE, follow=follow
     )
+    result, spec = answer.document, answer.report
     best = result["best"]
     if best is None or best["ordering_id"] == "disordered":
         raise InvalidInputError(
@@ -90,35 +98,38 @@ def reproduce(
             "micrograph that does",
             field="data",
         )
-    fading = analyse_series(
+    fading = dose_request(
         lab,
         folder / COLD,
-        dose_per_frame_e_per_angstrom2=_COLD_DOSE_PER_FRAME,
-        pixel_size_per_angstrom=_PIXEL_SIZE_PER_ANGSTROM,
-        lattice_angstrom=None,
-        compare=folder / WARM,
-        compare_dose_per_frame_e_per_angstrom2=_WARM_DOSE_PER_FRAME,
-        follow=follow,
+        DoseOptions(
+            dose_per_frame_e_per_angstrom2=_COLD_DOSE_PER_FRAME,
+            pixel_size_per_angstrom=_PIXEL_SIZE_PER_ANGSTROM,
+            compare=folder / WARM,
+            compare_dose_per_frame_e_per_angstrom2=_WARM_DOSE_PER_FRAME,
+        ),
     )
-    warnings = list(result["warnings"])
+    dose = lab.run_job(lab.analyzer.CreateDoseJob, fading, follow("critical doses"))
+    paper = analyzer_pb2.PaperFigures(
+        potential=_potential(lab, spec.models, best, follow),
+        series=fading.spec.series,
+        compare=fading.spec.compare,
+        series_label="98 K",
+        compare_label="298 K",
+        pristine_cif=read_crystal(folder / PARENT).cif,
+        ordered_cif=_ordered_cif(lab, folder / PARENT, best["ordering_id"]),
+    )
     if (folder / "truth.json").is_file():
-        warnings.insert(0, _STAND_IN)
-    spec = found.report_spec("Figures after Janicek et al. (2024)", warnings)
-    spec.dose.CopyFrom(fading.dose)
-    spec.paper.CopyFrom(
-        analyzer_pb2.PaperFigures(
-            potential=_potential(lab, found, best, follow),
-            series=fading.series,
-            compare=fading.compare,
-            series_label="98 K",
-            compare_label="298 K",
-            pristine_cif=read_crystal(folder / PARENT).cif,
-            ordered_cif=_ordered_cif(lab, folder / PARENT, best["ordering_id"]),
-        )
-    )
-    ref = save_report(lab, spec, out, follow)
-    figures: dict[str, Any] = lab.open_ref(ref).json("figures.json")
-    return {**figures, "warnings": warnings, "dataset": ref.name}
+        spec.warnings.insert(0, _STAND_IN)
+    spec.title = "Figures after Janicek et al. (2024)"
+    spec.dose.CopyFrom(dose)
+    spec.paper.CopyFrom(paper)
+    ref = make_report(lab, spec, follow)
+    reader = lab.open_ref(ref)
+    if out is not None:
+        write_files(out, {name: reader.file(name) for name in reader.file_names})
+    document: dict[str, Any] = reader.json("figures.json")
+    document |= {"warnings": list(spec.warnings), "dataset": ref.name}
+    return Answer(document, spec)
 
 
 def _complete(data: Path | None) -> Path:
@@ -139,14 +150,16 @@ def _complete(data: Path | None) -> Path:
     return folder
 
 
-def _potential(lab: Lab, found: Identified, best: dict[str, Any], follow: Follow) -> DatasetRef:
+def _potential(
+    lab: Connection, models: DatasetRef, best: dict[str, Any], follow: Follow
+) -> DatasetRef:
     """Have the potentials of the disordered parent and of the best ordering projected."""
     wanted = {"disordered": "", best["ordering_id"]: ""}
-    for record in lab.open_ref(found.models).json("models.json"):
+    for record in lab.open_ref(models).json("models.json"):
         if record["ordering_id"] in wanted and record["zone_axis"] == best["zone_axis"]:
             wanted[record["ordering_id"]] = record["model_id"]
     spec = simulator_pb2.PotentialSpec(
-        models=found.models, model_ids=wanted.values(), b_angstrom2=best["b_angstrom2"]
+        models=models, model_ids=wanted.values(), b_angstrom2=best["b_angstrom2"]
     )
     return lab.run_job(
         lab.simulator.CreatePotentialJob,
@@ -155,7 +168,7 @@ def _potential(lab: Lab, found: Identified, best: dict[str, Any], follow: Follow
     )
 
 
-def _ordered_cif(lab: Lab, parent: Path, ordering_id: str) -> str:
+def _ordered_cif(lab: Connection, parent: Path, ordering_id: str) -> str:
     """Return the structure of an ordering, hydrogens left out, as the modeler writes it."""
     request = modeler_pb2.EnumerateOrderingsRequest(
         parent_crystal=read_crystal(parent), supercell=supercell_message(SUPERCELL), with_cif=True
