@@ -14,15 +14,16 @@ from pathlib import Path
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
+def served(home: Path, metrics_port: int = 0) -> Iterator[str]:
     """Yield the address of ``cryolattice serve all`` on a free port, with its data in `home`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = home / "serve.log"
     with log.open("w") as output:
+        ports = ("--port", str(port), "--metrics-port", str(metrics_port))
         process = subprocess.Popen(
-            [Path(sys.executable).parent / "cryolattice", "serve", "all", "--port", str(port)],
+            [Path(sys.executable).parent / "cryolattice", "serve", "all", *ports],
             env={**os.environ, "CRYOLATTICE_HOME": str(home), "RAY_AUTH_MODE": "disabled"},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.served import served
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "examples" / "na2nh2bh4"
@@ -70,11 +71,18 @@ class Deployment:
     address: str
     home: Path
     run: Run
+    metrics_url: str
 
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """``cryolattice serve all`` in a process of its own."""
     server_home = tmp_path_factory.mktemp("server")
-    with served(server_home) as address:
-        yield Deployment(address, server_home, _runner(tmp_path_factory.mktemp("client")))
+    metrics_port = free_port()
+    with served(server_home, metrics_port=metrics_port) as address:
+        yield Deployment(
+            address=address,
+            home=server_home,
+            run=_runner(tmp_path_factory.mktemp("client")),
+            metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
+        )

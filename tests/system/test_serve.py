@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.conftest import DATA, Deployment, Run
+from tests.system.scrape import Scrape
 
 BUF = Path(sys.executable).parent / "buf"
 PARENT = DATA / "na2nh2bh4_cubic.cif"
@@ -91,6 +92,19 @@ def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) 
     assert (exported / "manifest.json").exists()
     jobs = deployment.run("jobs", "list", "--server", deployment.address, "--json").json["jobs"]
     assert {job["state"] for job in jobs} == {"JOB_STATE_SUCCEEDED"}
+    _check_tiles(Scrape(deployment.metrics_url))
+
+
+def _check_tiles(now: Scrape) -> None:
+    """Tiles computed by Ray's workers are counted by the server that asked for them."""
+    tiles = now("cryolattice_tiles_total", kind="sweep", outcome="computed")
+    assert tiles >= 1
+    assert now("cryolattice_tiles_total", kind="sweep", outcome="failed") == 0
+    assert now("cryolattice_tile_duration_seconds_count", kind="sweep") == tiles
+    assert now("cryolattice_candidate_duration_seconds_count", kind="sweep") >= tiles
+    seconds = now("cryolattice_tile_duration_seconds_sum", kind="sweep")
+    assert seconds > 0
+    assert now("cryolattice_candidate_duration_seconds_sum", kind="sweep") == pytest.approx(seconds)
 
 
 def test_no_server_there(cryolattice: Run) -> None:

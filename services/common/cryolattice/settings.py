@@ -23,6 +23,8 @@ class Settings(BaseSettings):
         SQLAlchemy URL of the ledger's database.
     project : str
         Project of the client's jobs and datasets.
+    metrics_port : int
+        Where a server shows its metrics by HTTP; 0 for nowhere.
     """
 
     model_config = SettingsConfigDict(env_prefix="CRYOLATTICE_", env_ignore_empty=True, frozen=True)
@@ -31,6 +33,7 @@ class Settings(BaseSettings):
     store_url: str = ""
     ledger_url: str = ""
     project: str = "default"
+    metrics_port: int = Field(default=9090, ge=0, le=65535)
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:

@@ -20,21 +20,30 @@ def serve(
         int | None,
         typer.Option(help="Default: 50051 modeler, 50052 simulator, 50053 analyzer, 50051 all."),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port of the Prometheus metrics, 0 for none. Default: CRYOLATTICE_METRICS_PORT, "
+            "else 9090."
+        ),
+    ] = None,
 ) -> None:
     """Serve one or more services by gRPC until interrupted."""
     import asyncio  # noqa: PLC0415
 
-    from cryolattice.logs import configure_logs  # noqa: PLC0415
     from cryolattice.server.serving import (  # noqa: PLC0415
         ALL_PORT,
         choose_services,
         serve_until_signal,
     )
     from cryolattice.settings import Settings  # noqa: PLC0415
+    from cryolattice.telemetry.logs import configure_logs  # noqa: PLC0415
 
     chosen = choose_services(services)
     number = port if port is not None else (chosen[0].port if len(chosen) == 1 else ALL_PORT)
-    if not 0 <= number <= 65535:
-        raise InvalidInputError(f"--port is {number}: choose 0 to 65535", field="port")
+    for option, value in (("port", number), ("metrics-port", metrics_port)):
+        if value is not None and not 0 <= value <= 65535:
+            raise InvalidInputError(f"--{option} is {value}: choose 0 to 65535", field=option)
+    settings = Settings() if metrics_port is None else Settings(metrics_port=metrics_port)
     configure_logs()
-    asyncio.run(serve_until_signal(Settings(), chosen, f"{host}:{number}"))
+    asyncio.run(serve_until_signal(settings, chosen, host, number))

@@ -12,8 +12,8 @@ import structlog
 
 from cryolattice.client.calls import SERVICES_REMEDY
 from cryolattice.errors import CryolatticeError, InternalError, PreconditionError
-from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
+from cryolattice.telemetry.logs import configure_logs
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0

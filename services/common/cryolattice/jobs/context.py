@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ import structlog
 from cryolattice.errors import CryolatticeError, JobCancelledError
 from cryolattice.jobs.kinds import Inputs
 from cryolattice.ledger.ledger import TERMINAL, Ledger
+from cryolattice.ledger.totals import Key
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 
@@ -49,6 +51,7 @@ class JobContext:
         output: DatasetWriter,
     ) -> None:
         self.name = job.name
+        self.kind = job.kind
         self.attempt = job.attempt
         self.inputs = inputs
         self.output = output
@@ -103,6 +106,10 @@ class JobContext:
             job.progress.reused = reused
 
         self._ledger.update(self.name, change, attempt=self.attempt)
+
+    def count(self, increments: Mapping[Key, float]) -> None:
+        """Add to the sums of this kind of job."""
+        self._ledger.count(self.kind, increments)
 
     def finalize(self) -> None:
         """Say that the dataset is about to be committed; raise where the job is to stop."""

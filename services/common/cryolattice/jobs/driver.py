@@ -10,8 +10,8 @@ from types import FrameType
 from cryolattice.errors import CryolatticeError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.runner import run_job
-from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
+from cryolattice.telemetry.logs import configure_logs
 from cryolattice_api.common.v1 import job_pb2
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,10 @@ from google.protobuf.message import Message
 from cryolattice.errors import CryolatticeError, InternalError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
+from cryolattice.ledger.totals import CANDIDATE_SECONDS, TILE_SECONDS, Increments
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
+from cryolattice.store.traffic import TRAFFIC
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 
@@ -37,24 +41,49 @@ def _load(kind_name: str, spec_bytes: bytes, store_url: str) -> TiledJob:
     return tiled
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """What a worker says of a tile: how much it was, or the user's mistake that ended it."""
+
+    candidates: int = 0
+    seconds: float = 0.0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    failure: CryolatticeError | None = None
+
+    def increments(self) -> Increments:
+        """Return what it adds to the sums of its kind of job."""
+        sums = Increments({("tiles", "failed" if self.failure else "computed"): 1})
+        sums["store_bytes", "read"] += self.read_bytes
+        sums["store_bytes", "written"] += self.written_bytes
+        if self.failure is None:
+            TILE_SECONDS.observe(sums, self.seconds)
+            CANDIDATE_SECONDS.observe(sums, self.seconds / self.candidates, self.candidates)
+        return sums
+
+
 def _compute_tile(
     kind_name: str,
     spec_bytes: bytes,
     store_url: str,
     dataset: tuple[str, str, int, int],
     tile: int,
-) -> CryolatticeError | None:
-    """Compute and store one tile on a worker. A user's mistake comes back as a value."""
+) -> _Tile:
+    """Compute and store one tile on a worker."""
+    before = TRAFFIC.count()
     try:
         tiled = _load(kind_name, spec_bytes, store_url)
         start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
         writer = DatasetWriter(open_store(store_url), *dataset)
+        began = time.perf_counter()
         for name, values in tiled.compute(start, stop, writer.read_part).items():
             writer.write(name, values, start)
+        seconds = time.perf_counter() - began
         writer.write_receipt(tile)
     except CryolatticeError as error:
-        return error
-    return None
+        return _Tile(failure=error)
+    moved = TRAFFIC.count() - before
+    return _Tile(stop - start, seconds, moved.read_bytes, moved.written_bytes)
 
 
 def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Settings) -> int:
@@ -79,6 +108,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     context.progress(
         reused, total, "starting Ray", reused=reused, state=job_pb2.JOB_STATE_WAITING_FOR_RESOURCES
     )
+    context.count({("tiles", "reused"): reused})
     if todo:
         dataset = (output.kind, output.id, output.attempt, output.epoch)
         ends = accumulate(sizes)
@@ -127,9 +157,10 @@ def _run_on_ray(
                 context.check_cancelled()
                 for reference in finished:
                     running.discard(reference)
-                    failure = _outcome(ray, reference)
-                    if failure is not None:
-                        raise failure
+                    outcome = _outcome(ray, reference)
+                    context.count(outcome.increments())
+                    if outcome.failure is not None:
+                        raise outcome.failure
                     done += 1
                 if finished:
                     context.progress(done, total, "computing", reused=reused)
@@ -138,10 +169,12 @@ def _run_on_ray(
             ray.shutdown()
 
 
-def _outcome(ray_module: Any, reference: Any) -> CryolatticeError | None:
+def _outcome(ray_module: Any, reference: Any) -> _Tile:
     try:
-        failure: CryolatticeError | None = ray_module.get(reference)
+        outcome: _Tile = ray_module.get(reference)
     except ray_module.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
-        return InternalError(f"a tile failed on its worker: {type(cause).__name__}: {cause}")
-    return failure
+        return _Tile(
+            failure=InternalError(f"a tile failed on its worker: {type(cause).__name__}: {cause}")
+        )
+    return outcome

@@ -29,6 +29,7 @@ from cryolattice.names import parse_resource, resource_name
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader, dataset_prefix
+from cryolattice.store.traffic import TRAFFIC, TrafficCount
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
@@ -88,6 +89,7 @@ def run_job(
     job.spec.Unpack(spec)
     output = DatasetWriter(root, record.dataset_kind, record.dataset_id, job.attempt)
     context = JobContext(ledger, job, owner, Inputs(root), output)
+    before = TRAFFIC.count()
     try:
         with context:
             if on_start is not None:
@@ -111,7 +113,21 @@ def run_job(
         )
         return _end(ledger, context, job_pb2.JOB_STATE_FAILED, failure)
     finally:
+        _count_traffic(context, TRAFFIC.count() - before)
         ledger.close()
+
+
+def _count_traffic(context: JobContext, moved: TrafficCount) -> None:
+    try:
+        context.count(
+            {
+                ("store_bytes", "read"): moved.read_bytes,
+                ("store_bytes", "written"): moved.written_bytes,
+            }
+        )
+    except Exception as error:
+        # how the job ended matters more
+        log.warning("what the job moved is not counted", job=context.name, error=str(error))
 
 
 def _compute(

@@ -27,6 +27,7 @@ from cryolattice.errors import (
     JobNotFoundError,
 )
 from cryolattice.jobs.kinds import find_kind, installed_services
+from cryolattice.jobs.slots import Slots
 from cryolattice.ledger.ledger import TERMINAL, Ledger
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
@@ -56,11 +57,21 @@ class Supervisor:
         self._settings = settings
         self._ledger = ledger
         self._idle: list[Process] = []
-        self._workers = asyncio.Semaphore(_WORKERS)
-        self._drivers = asyncio.Semaphore(_DRIVERS)
+        self._workers = Slots(_WORKERS)
+        self._drivers = Slots(_DRIVERS)
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+
+    @property
+    def pools(self) -> Mapping[str, Slots]:
+        """Room for jobs: `worker` for those without tiles and for uploads, `driver` for tiled."""
+        return {"worker": self._workers, "driver": self._drivers}
+
+    @property
+    def process_count(self) -> int:
+        """Number of child processes that are alive."""
+        return sum(process.returncode is None for process in list(self._processes))
 
     def dispatch(self, name: str, kind_name: str) -> None:
         """Run a queued job as soon as there is room."""

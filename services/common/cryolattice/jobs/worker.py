@@ -19,11 +19,11 @@ from cryolattice.error_status import to_status
 from cryolattice.errors import CryolatticeError, InternalError, InvalidInputError
 from cryolattice.jobs.kinds import UploadedFile, installed_services
 from cryolattice.jobs.runner import load_function, run_job
-from cryolattice.logs import configure_logs
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
+from cryolattice.telemetry.logs import configure_logs
 from cryolattice_api.common.v1.dataset_service_pb2 import FileRole, UploadHeader
 
 _PLAIN = {FileRole.FILE_ROLE_UNSPECIFIED, FileRole.FILE_ROLE_PLAIN}

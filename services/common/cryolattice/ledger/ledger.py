@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,8 +18,16 @@ from cryolattice.errors import (
     RequestIdReusedError,
 )
 from cryolattice.ledger.database import open_database
+from cryolattice.ledger.overview import Overview, read_overview
 from cryolattice.ledger.paging import page
 from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
+from cryolattice.ledger.totals import (
+    JOB_SECONDS,
+    QUEUE_SECONDS,
+    Increments,
+    Key,
+    add_totals,
+)
 from cryolattice.names import parse_resource, resource_name
 from cryolattice_api.common.v1 import job_pb2
 
@@ -45,6 +53,7 @@ class JobRecord:
     dataset_kind: str
     dataset_id: str
     lease_until: float
+    traceparents: tuple[str, ...] = ()
 
     @property
     def held(self) -> bool:
@@ -129,14 +138,16 @@ class Ledger:
                     version=1,
                     owner="",
                     lease_until=0.0,
+                    queued_at=time.time(),
+                    traceparents="\n".join(record.traceparents),
                     job=job.SerializeToString(deterministic=True),
                 )
                 .returning(JOBS.c.sequence)
             )
             _add_event(connection, sequence, job)
-            return JobRecord(
-                job, record.service, record.dataset_kind, record.dataset_id, record.lease_until
-            )
+            if job.state in TERMINAL:
+                add_totals(connection, job.kind, {("ended", "answered"): 1})
+            return replace(record, job=job)
 
     def get(self, name: str) -> JobRecord:
         """Return a job.
@@ -211,6 +222,10 @@ class Ledger:
             job.state_message = "starting"
             job.start_time.CopyFrom(now())
             _store(connection, row, job, owner=owner, lease_until=time.time() + lease_seconds)
+            if row["state"] == job_pb2.JOB_STATE_QUEUED:
+                waited = Increments()
+                QUEUE_SECONDS.observe(waited, max(0.0, time.time() - row["queued_at"]))
+                add_totals(connection, job.kind, waited)
             return job
 
     def renew_lease(self, name: str, owner: str, lease_seconds: float) -> bool:
@@ -248,8 +263,15 @@ class Ledger:
             _store(connection, row, job)
             return job
 
-    def requeue(self, name: str) -> JobRecord:
+    def requeue(self, name: str, traceparent: str = "") -> JobRecord:
         """Queue a failed, cancelled or abandoned job again.
+
+        Parameters
+        ----------
+        name : str
+            The job.
+        traceparent : str, optional
+            W3C trace context of the call that wants it.
 
         Raises
         ------
@@ -269,7 +291,16 @@ class Ledger:
             job.ClearField("error")
             job.ClearField("end_time")
             job.ClearField("progress")
-            _store(connection, row, job, owner="", lease_until=0.0)
+            traces = (*record.traceparents, traceparent) if traceparent else record.traceparents
+            _store(
+                connection,
+                row,
+                job,
+                owner="",
+                lease_until=0.0,
+                queued_at=time.time(),
+                traceparents="\n".join(traces),
+            )
             return record
 
     def delete(self, name: str) -> None:
@@ -287,6 +318,16 @@ class Ledger:
                 raise JobNotActiveError(f"{name} is {_state(job)}: cancel it before deleting it")
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.job_sequence == row["sequence"]))
             connection.execute(sa.delete(JOBS).where(JOBS.c.sequence == row["sequence"]))
+
+    def count(self, kind: str, increments: Mapping[Key, float]) -> None:
+        """Add to the sums of a kind of job."""
+        with self._engine.begin() as connection:
+            add_totals(connection, kind, increments)
+
+    def overview(self) -> Overview:
+        """Return the state of all jobs in numbers."""
+        with self._reading.connect() as connection:
+            return read_overview(connection)
 
     def events(self, name: str, after: int) -> list[tuple[int, job_pb2.Job]]:
         """Return the events of a job after an event id, oldest first."""
@@ -360,6 +401,7 @@ def _record(row: RowMapping) -> JobRecord:
         dataset_kind=row["dataset_kind"],
         dataset_id=row["dataset_id"],
         lease_until=row["lease_until"],
+        traceparents=tuple(row["traceparents"].split()),
     )
 
 
@@ -380,6 +422,17 @@ def _store(connection: Connection, row: RowMapping, job: job_pb2.Job, **columns:
         )
     )
     _add_event(connection, row["sequence"], job)
+    if job.state in TERMINAL:
+        began = row["state"] != job_pb2.JOB_STATE_QUEUED
+        add_totals(connection, job.kind, _ending(job, began=began))
+
+
+def _ending(job: job_pb2.Job, *, began: bool) -> Increments:
+    ended = Increments({("ended", _state(job).lower()): 1})
+    if began:
+        taken = job.end_time.ToDatetime() - job.start_time.ToDatetime()
+        JOB_SECONDS.observe(ended, max(0.0, taken.total_seconds()))
+    return ended
 
 
 def _add_event(connection: Connection, sequence: int | None, job: job_pb2.Job) -> None:

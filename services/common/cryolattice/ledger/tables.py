@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
 METADATA = MetaData()
@@ -37,6 +38,10 @@ JOBS = Table(
     # who works on it, and until when nobody else may: set by a replica that renews it
     Column("owner", String(128), nullable=False, default=""),
     Column("lease_until", Float, nullable=False, default=0.0),
+    # seconds since 1970
+    Column("queued_at", Float, nullable=False),
+    # W3C trace contexts of the calls that queued it, oldest first, one a line
+    Column("traceparents", Text, nullable=False, default=""),
     Column("job", LargeBinary, nullable=False),
     Index("jobs_by_id", "project", "id", unique=True),
     Index("jobs_by_request", "project", "request_id", unique=True),
@@ -60,4 +65,13 @@ DATASETS = Table(
     Column("id", String(63), nullable=False),
     Column("kind", String(32), nullable=False),
     Index("datasets_by_id", "project", "id", unique=True),
+)
+
+TOTALS = Table(
+    "totals",
+    METADATA,
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("label", String(32), primary_key=True),
+    Column("value", Float, nullable=False),
 )

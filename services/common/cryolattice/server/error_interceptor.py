@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc.aio
 import structlog
@@ -11,18 +12,9 @@ from grpc_status import rpc_status
 
 from cryolattice.error_status import to_status
 from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.server.handlers import wrap_handler
 
 log = structlog.get_logger()
-
-
-async def _abort(context: Any, error: Exception, method: str) -> NoReturn:
-    if not isinstance(error, CryolatticeError):
-        log.exception("request failed", method=method)
-        error = InternalError(
-            f"{type(error).__name__}: {error}. This is a defect: please report it"
-        )
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
-    raise error  # not reached: the abort raises
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -38,26 +30,20 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method: str = handler_call_details.method
         if handler is None or not method.startswith("/cryolattice_api."):
             return handler
-        if handler.response_streaming:
-            inner = handler.unary_stream
 
-            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-                try:
-                    async for response in inner(request, context):
-                        yield response
-                except Exception as error:
-                    await _abort(context, error, method)
-
-            return handler._replace(unary_stream=stream)
-        name = "stream_unary" if handler.request_streaming else "unary_unary"
-        behaviour = getattr(handler, name)
-
-        async def unary(request: Any, context: Any) -> Any:
+        @asynccontextmanager
+        async def answered(context: Any) -> AsyncIterator[None]:
             try:
-                return await behaviour(request, context)
+                yield
             except grpc.aio.AbortError:
                 raise
-            except Exception as error:
-                await _abort(context, error, method)
+            except Exception as caught:
+                error = caught
+                if not isinstance(error, CryolatticeError):
+                    log.exception("request failed", method=method)
+                    error = InternalError(
+                        f"{type(error).__name__}: {error}. This is a defect: please report it"
+                    )
+                await context.abort_with_status(rpc_status.to_status(to_status(error)))
 
-        return handler._replace(**{name: unary})
+        return wrap_handler(handler, answered)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import grpc.aio
 import structlog
@@ -28,6 +29,9 @@ from cryolattice_api.common.v1 import (
     job_service_pb2,
     job_service_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    from cryolattice.telemetry.metrics import ServerMetrics
 
 log = structlog.get_logger()
 
@@ -62,11 +66,30 @@ def choose_services(names: Sequence[str]) -> tuple[Service, ...]:
     return tuple(installed[name] for name in names)
 
 
+def service_names(services: Sequence[Service]) -> tuple[str, ...]:
+    """Return the full names of the gRPC services that a server of these offers."""
+    return (*_SHARED, *(service.full_name for service in services))
+
+
 @asynccontextmanager
 async def running_server(
-    settings: Settings, services: Sequence[Service], address: str
+    settings: Settings,
+    services: Sequence[Service],
+    address: str,
+    metrics: ServerMetrics | None = None,
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where store and ledger are.
+    services : sequence of Service
+        What to serve.
+    address : str
+        Where to listen.
+    metrics : ServerMetrics, optional
+        Counts and logs every call, and shows the jobs.
 
     Raises
     ------
@@ -76,14 +99,20 @@ async def running_server(
     ledger = Ledger(settings.ledger_url)
     supervisor = Supervisor(settings, ledger)
     backend = Backend(settings, open_store(settings.store_url), ledger, supervisor, tuple(services))
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
+    interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]  # type: ignore[type-arg]
+    if metrics is not None:
+        from cryolattice.server.observe_interceptor import ObserveInterceptor  # noqa: PLC0415
+
+        metrics.watch(ledger, supervisor)
+        interceptors.insert(0, ObserveInterceptor(metrics.grpc))
+    server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
     job_service_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(backend), server)
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(backend), server)
     for service in services:
         service.add_servicer(server, backend)
     checks = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    names = (*_SHARED, *(service.full_name for service in services))
+    names = service_names(services)
     reflection.enable_server_reflection(
         (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
@@ -106,18 +135,34 @@ async def running_server(
         ledger.close()
 
 
-async def serve_until_signal(settings: Settings, services: Sequence[Service], address: str) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def serve_until_signal(
+    settings: Settings, services: Sequence[Service], host: str, port: int
+) -> None:
+    """Serve calls, and metrics where the settings name a port, until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    PreconditionError
+        A port is taken.
+    """
+    # an embedded server, which shows no metrics, starts without what they need
+    from cryolattice.telemetry.metrics import ServerMetrics, metrics_page  # noqa: PLC0415
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running_server(settings, services, address):
-        log.info(
-            "serving",
-            address=address,
-            services=[service.name for service in services],
-            store=settings.store_url,
-        )
-        await stop.wait()
-        log.info("stopping")
+    metrics = ServerMetrics(services, service_names(services))
+    address = f"{host}:{port}"
+    metrics_port = settings.metrics_port
+    with metrics_page(metrics, host, metrics_port) if metrics_port else nullcontext():
+        async with running_server(settings, services, address, metrics):
+            log.info(
+                "serving",
+                address=address,
+                metrics=f"http://{host}:{metrics_port}/metrics" if metrics_port else "off",
+                services=[service.name for service in services],
+                store=settings.store_url,
+            )
+            await stop.wait()
+            log.info("stopping")

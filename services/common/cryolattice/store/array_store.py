@@ -22,6 +22,7 @@ from cryolattice.errors import (
     PreconditionError,
     StoreUnavailableError,
 )
+from cryolattice.store.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -116,14 +117,18 @@ class _ObjectsOfObstore:
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes."""
+        TRAFFIC.request("get")
         with self._failures():
             try:
-                return bytes(obstore.get(self._objects, key).bytes())
+                data = bytes(obstore.get(self._objects, key).bytes())
             except FileNotFoundError as error:
                 raise MissingChunkError(f"object {key} is missing from {self.url}") from error
+        TRAFFIC.carried(read_bytes=len(data))
+        return data
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
+        TRAFFIC.request("head")
         with self._failures():
             try:
                 obstore.head(self._objects, key)
@@ -133,15 +138,18 @@ class _ObjectsOfObstore:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Create the object unless it exists; return whether this call created it."""
+        TRAFFIC.request("put")
         with self._failures():
             try:
                 obstore.put(self._objects, key, data, mode="create")
             except AlreadyExistsError:
                 return False
+        TRAFFIC.carried(written_bytes=len(data))
         return True
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size of every object below `prefix`."""
+        TRAFFIC.request("list")
         with self._failures():
             for batch in obstore.list(self._objects, prefix=prefix):
                 for entry in batch:
@@ -149,6 +157,7 @@ class _ObjectsOfObstore:
 
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""
+        TRAFFIC.request("delete")
         with self._failures():
             try:
                 obstore.delete(self._objects, key)
