@@ -65,17 +65,20 @@ class LedgerCollector(Collector):
         if not self._lock.acquire(blocking=False):
             return
         try:
-            if time.monotonic() - self._read_at < _FRESH_SECONDS:
-                return
+            if time.monotonic() - self._read_at >= _FRESH_SECONDS:
+                self._read()
+        finally:
+            self._lock.release()
+
+    def _read(self) -> None:
+        try:
             self._overview = self._ledger.overview()
             self._readable = True
         except Exception as error:
             # the process itself can still be watched
             log.warning("the ledger cannot be read for its metrics", error=str(error))
             self._readable = False
-        finally:
-            self._read_at = time.monotonic()
-            self._lock.release()
+        self._read_at = time.monotonic()
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
