@@ -63,7 +63,7 @@ def critical_dose_figure(results: list[DoseResult]) -> Figure:
     panel.set_yscale("log")
     style.logarithmic(panel.yaxis)
     panel.set_xlim(left=0)
-    panel.set_xlabel("Spatial frequency 1/d (1/Å)")
+    panel.set_xlabel("Spatial frequency 1/d (Å⁻¹)")
     panel.set_ylabel("Critical dose (e/Å²)")
     panel.legend()
     return figure

@@ -33,13 +33,13 @@ def fading_movie(series: Sequence[MeasuredSeries]) -> bytes:
     bytes
         One picture a frame, each labelled with the dose accumulated at its end.
     """
-    figure = style.new_figure(_SIDE_MM * len(series), _SIDE_MM + 5)
+    figure = style.new_figure(_SIDE_MM * len(series), _SIDE_MM + 3)
     panels = figure.subplots(1, len(series), squeeze=False)[0]
     drawn = []
     for panel, one in zip(panels, series, strict=True):
         drawn.append(measured_panel(panel, one, 0, LIMIT_PER_ANGSTROM))
         panel.set_title(_title(one, 0))
-        style.scale_bar(panel, "1/Å", colour="black")
+        style.scale_bar(panel, "Å⁻¹", colour="black")
     pictures = []
     for frame in range(max(len(one.frames) for one in series)):
         for panel, one, image in zip(panels, series, drawn, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.fft
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,7 +16,6 @@ from cryolattice_analyzer.figures import style
 from cryolattice_analyzer.figures.cell_figures import draw_cells
 from cryolattice_analyzer.figures.simulated_crystal import SimulatedCrystal
 from cryolattice_analyzer.figures.style import styled
-from cryolattice_analyzer.imaging.average import cell_image
 from cryolattice_analyzer.lens.ctf_correction import phase_flipped
 from cryolattice_analyzer.lens.transfer import Lens
 
@@ -48,20 +48,18 @@ def image_of(
     image = np.abs(crystal.wave(plane, _PIXELS, lens, cs_mm)) ** 2
     if not corrected:
         return np.asarray(image)
-    mean = float(image.mean())
-    spectrum = np.fft.fft2(image / mean, norm="forward")
-    orders = np.fft.fftfreq(_PIXELS, 1 / _PIXELS).round().astype(np.int64)
-    k, h = (o.ravel() for o in np.meshgrid(orders, orders, indexing="ij"))
-    kept = (h > 0) | ((h == 0) & (k > 0))
-    hk = np.stack([h, k], axis=1)[kept]
-    coefficients = phase_flipped(
-        spectrum.ravel()[kept],
-        hk / np.asarray(crystal.lengths_angstrom),
+    a, b = crystal.lengths_angstrom
+    k, h = np.meshgrid(*2 * [scipy.fft.fftfreq(_PIXELS, 1 / _PIXELS)], indexing="ij")
+    spectrum = scipy.fft.fft2(image)
+    flipped = phase_flipped(
+        spectrum,
+        np.stack([h / a, k / b], axis=-1),
         lens,
         energy_kev=crystal.energy_kev,
         cs_mm=cs_mm,
     )
-    return mean * cell_image(hk, coefficients, _PIXELS)
+    flipped[0, 0] = spectrum[0, 0]
+    return np.asarray(scipy.fft.ifft2(flipped).real)
 
 
 @styled

@@ -281,8 +281,8 @@ def reciprocal_axes(axes: Axes, limit_per_angstrom: float) -> None:
     axes.set_xlim(-limit_per_angstrom, limit_per_angstrom)
     axes.set_ylim(limit_per_angstrom, -limit_per_angstrom)
     axes.spines[["top", "right"]].set_visible(True)
-    axes.set_xlabel("$k_x$ (1/Å)")
-    axes.set_ylabel("$k_y$ (1/Å)")
+    axes.set_xlabel("$k_x$ (Å⁻¹)")
+    axes.set_ylabel("$k_y$ (Å⁻¹)")
 
 
 def mark_spots(

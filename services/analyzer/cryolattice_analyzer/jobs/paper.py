@@ -45,14 +45,16 @@ def draw_paper(
         for reader, label in opened
     ]
     evidence = gather(readers, labelled)
+    named = {kind: f"{kind} {_short(reader)}" for kind, reader in readers.items()}
+    for field, (reader, label) in zip(("series", "compare"), labelled, strict=True):
+        named[field] = f"diffraction series at {label} {_short(reader)}"
     page.answer, page.explanation = summary_lines(evidence)
     output = context.output
     for drawn in paper_figures(evidence):
         output.add_file(f"{drawn.name}.pdf", to_pdf(drawn.figure))
+        caption = f"{drawn.caption} From {', '.join(named[source] for source in drawn.sources)}."
         page.figures.append(
-            FigureOfReport(
-                drawn.name, to_png(drawn.figure), drawn.title, drawn.caption, wide=drawn.wide
-            )
+            FigureOfReport(drawn.name, to_png(drawn.figure), drawn.title, caption, wide=drawn.wide)
         )
         context.check_cancelled()
     movie = fading_movie(evidence.series)
@@ -64,7 +66,7 @@ def draw_paper(
             movie,
             "Movie. Fading of the diffraction pattern",
             f"Measured: {shown}; each frame with the dose accumulated at its end, on the grey "
-            "scale of the first.",
+            f"scale of the first. From {named['series']}, {named['compare']}.",
             wide=True,
             media_type="image/gif",
         )
@@ -74,7 +76,10 @@ def draw_paper(
             output.add_file(name, text.encode())
     rows = compared_with_paper(evidence)
     page.facts += [
-        (f"{row.quantity[0].upper()}{row.quantity[1:]}", f"{rounded(row.found)} {row.unit}")
+        (
+            f"{row.quantity[0].upper()}{row.quantity[1:]}",
+            f"{rounded(row.found)} {row.unit} (paper: {rounded(row.paper)})",
+        )
         for row in rows
     ]
     page.tables.append(
@@ -97,3 +102,8 @@ def draw_paper(
             "comparison": [row.as_dict() for row in rows],
         },
     )
+
+
+def _short(reader: DatasetReader) -> str:
+    """Enough of a dataset's id to find it in the list of all."""
+    return reader.manifest.id[:8]

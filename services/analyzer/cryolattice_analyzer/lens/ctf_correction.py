@@ -29,15 +29,15 @@ def phase_flipped(
 
     Parameters
     ----------
-    coefficients : ndarray of complex, shape (n,)
-    g_per_angstrom : ndarray, shape (n, 2)
-        (x, y) of each.
+    coefficients : ndarray of complex, shape (...)
+    g_per_angstrom : ndarray, shape (..., 2)
+        (x, y) of each; where it is 0 the coefficient becomes 0.
     lens : Lens
     energy_kev, cs_mm : float
 
     Returns
     -------
-    ndarray of complex128, shape (n,)
+    ndarray of complex128, shape (...)
     """
     phase = aberration_phase(g_per_angstrom, electron_wavelength_angstrom(energy_kev), cs_mm)
     sign = np.sign(np.sin(-phase.negative_chi(lens)))

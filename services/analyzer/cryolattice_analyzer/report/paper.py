@@ -40,12 +40,25 @@ PRISTINE, ORDERED = "Parent, mean occupancies", "Best ordering"
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """One figure: its name says which of the paper's it stands beside."""
+    """One figure: its name says which of the paper's it stands beside.
+
+    Attributes
+    ----------
+    name : str
+        Of its files.
+    figure : Figure
+    title, caption : str
+    sources : tuple of str
+        Kinds of the datasets that it shows; ``series`` and ``compare`` are the diffraction series.
+    wide : bool
+        Whether it takes the width of a page.
+    """
 
     name: str
     figure: Figure
     title: str
     caption: str
+    sources: tuple[str, ...]
     wide: bool = False
 
 
@@ -113,13 +126,16 @@ def paper_figures(evidence: PaperEvidence) -> Iterator[PaperFigure]:
 def _fading(evidence: PaperEvidence) -> Iterator[PaperFigure]:
     cold, warm = evidence.series
     thickness = evidence.thickness_angstrom
+    innermost = float(spot_spacings(evidence.pristine, thickness)[0])
     yield PaperFigure(
         "figure_1b_pristine_diffraction",
         measured_beside_simulated_figure(cold, evidence.pristine, thickness),
         "1B. Diffraction of the pristine crystal",
         f"Left: measured, the first frame of the series at {cold.label}, logarithmic. Right: "
         f"simulated by multislice for the parent with its mean occupancies, {thickness:.1f} Å "
-        "thick. The innermost spots of both lie at 4.7 Å: no superlattice.",
+        f"thick. The innermost spots lie at {evidence.doses[0].rows[0].d_angstrom:.2f} Å and "
+        f"{innermost:.2f} Å.",
+        ("series", "beams"),
         wide=True,
     )
     yield PaperFigure(
@@ -129,6 +145,7 @@ def _fading(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         f"Measured: integrated intensities at {cold.label} and {warm.label} with exponentials "
         "fitted to them, each frame as the integral over its own exposure; dotted lines fall from "
         "1/e to the critical doses.",
+        ("series", "compare", "dose"),
         wide=True,
     )
     yield PaperFigure(
@@ -136,6 +153,7 @@ def _fading(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         critical_dose_figure(evidence.doses),
         "3C. Critical dose against spatial frequency",
         f"Measured at {cold.label} and {warm.label}; bars are 95 % intervals.",
+        ("dose",),
     )
 
 
@@ -150,6 +168,7 @@ def _micrograph(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         f"Measured: {image.file_name}, {image.dose_e_per_angstrom2:g} e/Å², low-passed for display."
         if image.dose_e_per_angstrom2
         else f"Measured: {image.file_name}, low-passed for display.",
+        ("micrograph", "lattice"),
     )
     yield PaperFigure(
         "figure_4b_power_spectrum",
@@ -158,6 +177,7 @@ def _micrograph(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         f"Measured, over the local background. Spots of the parent (ringed) and of a "
         f"{found['a_angstrom']:.2f} × {found['b_angstrom']:.2f} Å superlattice (boxed), marked in "
         "the right half.",
+        ("micrograph", "lattice"),
     )
     yield PaperFigure(
         "figure_4c_averaged_cell",
@@ -165,6 +185,7 @@ def _micrograph(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         "4C. Averaged cell",
         f"Measured: mean of {evidence.average.cells:.0f} cells of the crystal, standard error "
         f"{100 * evidence.average.image_standard_error:.1f} % of the mean.",
+        ("average", "ranking"),
     )
 
 
@@ -176,12 +197,14 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
     thickness = evidence.thickness_angstrom
     identifier = evidence.ranking["best"]["ordering_id"]
     defocus = evidence.lens.defocus_angstrom
+    spots = [spot_spacings(crystal, thickness) for crystal in (pristine, ordered)]
     yield PaperFigure(
         "figure_5a_structures",
         structure_figure([pristine, ordered], [PRISTINE, ORDERED]),
         "5A. Structures along the beam",
-        f"Left: the parent, every Na site filled by two thirds. Right: {identifier}, the ordering "
-        "that explains the micrograph best. Hydrogens are left out; the frame is the supercell.",
+        f"Left: the parent, pies show occupancies. Right: {identifier}, the ordering that explains "
+        "the micrograph best. Hydrogens are left out; the frame is the supercell.",
+        ("models",),
         wide=True,
     )
     yield PaperFigure(
@@ -189,7 +212,8 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         diffraction_figure([pristine, ordered], [PRISTINE, ORDERED], thickness),
         "5B. Diffraction without and with order",
         f"Simulated by multislice, {thickness:.1f} Å thick, on one scale; the direct beam is "
-        "saturated. Ordered vacancies add spots at 9.4 Å to those at 4.7 Å.",
+        f"saturated. Innermost spots: {spots[0][0]:.1f} Å without order, {spots[1][0]:.1f} Å with.",
+        ("beams",),
         wide=True,
     )
     yield PaperFigure(
@@ -204,6 +228,7 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         "5C. Projected potential",
         "Simulated: one period along the beam, from the atomic potentials that the multislice "
         "uses; hydrogens count as their mean over all orientations. Peaks are cut off.",
+        ("potential",),
         wide=True,
     )
     yield PaperFigure(
@@ -212,6 +237,7 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         "5D. Exit wave",
         f"Simulated for {identifier}, {thickness:.1f} Å thick. The phase is that against the "
         "direct beam.",
+        ("beams",),
         wide=True,
     )
     lens, cs_mm = Lens(defocus), evidence.image.cs_mm
@@ -224,13 +250,14 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
                 for title, corrected in (("Behind the lens", False), ("CTF-corrected", True))
             ],
             evidence.direct,
-            "Intensity / incident",
+            "Image (incident intensity = 1)",
         ),
         f"5E. CTF-corrected image, {thickness:.1f} Å",
         f"Simulated for {identifier} at the micrograph's mean defocus, {defocus:.0f} Å, and Cs "
         f"{cs_mm:g} mm, without astigmatism and envelopes. Corrected: phases flipped where the "
         "transfer of the lens is negative, moduli as the lens passed them. The measured cell is "
         "left as recorded: 5F puts the lens into the simulation, which holds for thick crystals.",
+        ("beams", "ranking"),
         wide=True,
     )
     yield PaperFigure(
@@ -247,6 +274,7 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         f"Measured, and {identifier} through the fitted lens with its astigmatism "
         f"({2 * evidence.lens.half_difference_angstrom:.0f} Å) and envelopes; correlation "
         f"{evidence.ranking['best']['score']:.3f}.",
+        ("average", "ranking"),
         wide=True,
     )
     yield PaperFigure(
@@ -262,6 +290,7 @@ def _simulation(evidence: PaperEvidence) -> Iterator[PaperFigure]:
         "S6. Thickness series",
         f"Simulated for {identifier} at a defocus of {defocus:.0f} Å, CTF-corrected as in 5E, "
         "without envelopes; each panel has its own grey scale. Framed: the thickness found.",
+        ("beams", "ranking"),
         wide=True,
     )
 
@@ -278,7 +307,8 @@ def summary_lines(evidence: PaperEvidence) -> tuple[str, str]:
     why = (
         f"Ordering {best['ordering_id']}, {best['thickness_angstrom']:.1f} Å thick, probability "
         f"{best['probability']:.3f}. Counterparts of the figures of Janicek et al., Nano Letters "
-        "2024, 10.1021/acs.nanolett.4c01996; which panel shows what follows its abstract."
+        "2024, 10.1021/acs.nanolett.4c01996; which panel shows what follows its abstract. Each "
+        "figure lies beside this page as PNG and PDF, with the movie and both structures as CIF."
     )
     return answer, why
 

@@ -36,7 +36,7 @@ def describe_simulation(
     furthest = float(np.hypot(*crystal.g_per_angstrom.T).max())
     page.facts += [
         ("Thickness", f"{thicknesses[0]:.1f} to {thicknesses[-1]:.1f} Å"),
-        ("Beams", f"{len(crystal.h)}, up to {furthest:.2f} 1/Å"),
+        ("Beams", f"{len(crystal.h)}, up to {furthest:.2f} Å⁻¹"),
         ("Space group", record["space_group"]),
     ]
     middle = len(thicknesses) // 2
