@@ -8,6 +8,7 @@ import pytest
 
 from cryolattice.client.results.doses import CriticalDoses
 from cryolattice.client.results.identification import Identification
+from cryolattice.client.results.reproduction import Reproduction
 
 SITES = [[0.0, 0.5, 0.5], [0.5, 1.0, 0.5]]
 BEST = {
@@ -96,3 +97,30 @@ def test_critical_doses_of_one_series() -> None:
     assert found.compare == found.improvement == ()
     assert "4.700 Å: 29.10 e/Å² (28.50 - 29.80), 4 spots" in repr(found)
     assert "First over second" not in found._repr_html_()
+
+
+def test_a_reproduction() -> None:
+    document = {
+        "figures": [{"name": "figure_5d_exit_wave", "title": "5D", "caption": "..."}],
+        "comparison": [
+            {"quantity": "thickness", "unit": "Å", "paper": 169.2, "found": 169.2, "ci95": None},
+            {
+                "quantity": "critical dose",
+                "unit": "e/Å²",
+                "paper": 29.0,
+                "found": 29.14,
+                "ci95": [28.5, 29.8],
+            },
+        ],
+        "warnings": ["<script>"],
+        "dataset": "projects/default/datasets/0",
+    }
+    dataset: Any = None
+    found = Reproduction.from_document(document, dataset)
+    assert found.to_dict() == document
+    assert found.comparison[1].ci95 == (28.5, 29.8)
+    assert found.comparison[0].ci95 is None
+    assert "critical dose: 29.14 e/Å², paper 29" in repr(found)
+    shown = found._repr_html_()
+    assert "28.5 - 29.8" in shown
+    assert "<script>" not in shown

@@ -9,6 +9,9 @@ import pytest
 
 from tests.system.conftest import DATA, Run
 
+# with the others that use the same dataset, so that it is computed once
+pytestmark = pytest.mark.xdist_group("ray")
+
 TRUTH_98K = {4.700: 29.00, 3.323: 24.61, 2.350: 19.55, 2.102: 17.02}
 TRUTH_298K = {4.700: 4.70, 3.323: 3.92, 2.350: 3.13, 2.102: 2.70}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.system.conftest import DATA, Run
+from tests.system.conftest import Run
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -109,14 +109,3 @@ def test_the_ordered_cif_lacks_four_of_twelve_sodium(reproduced: tuple[Any, Path
         for y in (1, 3)
     ]
     assert missing in around
-
-
-def test_missing_data_are_named(cryolattice: Run, tmp_path: Path) -> None:
-    (tmp_path / "na2nh2bh4_cubic.cif").write_bytes((DATA / "na2nh2bh4_cubic.cif").read_bytes())
-    out = tmp_path / "out"
-    outcome = cryolattice("reproduce", "--data", tmp_path, "--out", out, "--json")
-    assert outcome.code == 2
-    error = outcome.json["error"]
-    assert error["field"] == "data"
-    assert "micrograph_a.mrc" in error["message"]
-    assert not out.exists()

@@ -15,6 +15,7 @@ from cryolattice.client.progress import Follower, choose_follower
 from cryolattice.client.results.doses import CriticalDoses
 from cryolattice.client.results.identification import Identification
 from cryolattice.client.results.orderings import Orderings
+from cryolattice.client.results.reproduction import Reproduction
 from cryolattice.client.results.simulation import Simulation
 from cryolattice.settings import Settings
 from cryolattice.workflows.dose import DoseOptions, dose_request, measure_dose
@@ -26,6 +27,7 @@ from cryolattice.workflows.identify import (
 )
 from cryolattice.workflows.models import build_models, models_question
 from cryolattice.workflows.orderings import enumerate_orderings
+from cryolattice.workflows.reproduce import reproduce
 from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
 from cryolattice.workflows.steps import AUTO_CLUSTERS, Answer, make_report
 
@@ -404,6 +406,33 @@ class Lab:
             models=self._at(answer.report.models),
             make_report=self._report_of(answer),
         )
+
+    def reproduce(
+        self, data: FilePath | None = None, *, out: FilePath | None = None
+    ) -> Reproduction:
+        """Make the figures of the paper on Na2NH2BH4 again, with the numbers under them.
+
+        Parameters
+        ----------
+        data : path, optional
+            Folder with the files of ``examples/na2nh2bh4``; that of the source checkout where
+            absent.
+        out : path, optional
+            Folder for figures, movie, CIFs and report.
+
+        Returns
+        -------
+        Reproduction
+
+        Raises
+        ------
+        CryolatticeError
+            A file is missing or wrong, or the micrograph shows no ordering.
+        """
+        with self._waiting() as (connection, follow):
+            answer = reproduce(connection, _path(data), out=_path(out), follow=follow)
+        dataset = Dataset(self.connection, answer.document["dataset"])
+        return Reproduction.from_document(answer.document, dataset)
 
     # work that is not waited for
 

@@ -86,7 +86,7 @@ def reproduce(
         What else is wrong with the files.
     """
     require_folder(out)
-    folder = _complete(data)
+    folder = data_folder(data)
     answer = identify(
         lab, folder / MICROGRAPH, folder / PARENT, SUPERCELL, _MICROSCOPE, follow=follow
     )
@@ -132,8 +132,14 @@ def reproduce(
     return Answer(document, spec)
 
 
-def _complete(data: Path | None) -> Path:
-    """Return the folder with all four files."""
+def data_folder(data: Path | None) -> Path:
+    """Return the folder with all four files: `data`, or that of a source checkout.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no such folder, or it lacks one of the files.
+    """
     wanted = ", ".join((PARENT, MICROGRAPH, COLD, WARM))
     folder = data or example_folder()
     if folder is None:
