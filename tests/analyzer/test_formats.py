@@ -452,3 +452,10 @@ def test_a_damaged_file_is_refused_or_read_but_nothing_else(kind: str) -> None:
         # anything but a refusal fails the test
         with suppress(UnreadableFileError):
             assert read_signals(data, case.name, case.companions())
+
+
+def test_an_array_without_pixels_is_refused() -> None:
+    data = bytearray(files.mrc(COUNTS))
+    data[8:12] = bytes(4)  # no sections
+    with pytest.raises(UnreadableFileError):
+        read_micrograph(bytes(data), "a.mrc", pixel_size_angstrom=0.5)

@@ -20,7 +20,11 @@ from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
-from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_PLAIN, UploadHeader
+from cryolattice_api.common.v1.dataset_service_pb2 import (
+    FILE_ROLE_MICROGRAPH,
+    FILE_ROLE_PLAIN,
+    UploadHeader,
+)
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
@@ -100,6 +104,20 @@ def test_datasets_are_listed_shown_verified_and_exported(
     code, _, errors = command("datasets", "export", file.name, "--out", str(out))
     assert code == 2
     assert "exists" in errors
+
+
+def test_a_micrograph_shows_where_it_comes_from(
+    command: Command, lab: Connection, examples: Path
+) -> None:
+    header = UploadHeader(role=FILE_ROLE_MICROGRAPH)
+    header.image.dose_e_per_angstrom2 = 22.0
+    ref = lab.upload(examples / "micrograph_a.mrc", header)
+    _, out, _ = command("datasets", "show", ref.name)
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)
+    assert shown["file_name"].strip() == "micrograph_a.mrc"
+    assert shown["file_scale.x.unit"].strip() == "A"
+    assert shown["dose_e_per_angstrom2"].strip() == "22"
+    assert "300 keV assumed" in out
 
 
 def test_damage_is_ours(command: Command, lab: Connection, file: DatasetRef) -> None:

@@ -85,7 +85,7 @@ def _squeeze(signal: Signal) -> Signal:
     kept = [
         index
         for index, size in enumerate(signal.values.shape)
-        if size > 1 or index >= signal.values.ndim - 2
+        if size != 1 or index >= signal.values.ndim - 2
     ]
     values = signal.values.reshape([signal.values.shape[index] for index in kept])
     return replace(signal, values=values, axes=tuple(signal.axes[index] for index in kept))

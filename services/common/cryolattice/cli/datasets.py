@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -11,6 +12,9 @@ from rich.table import Table
 
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 from cryolattice.messages import message_dict
+
+# kinds that come from an instrument's file, whose facts are worth showing
+_UPLOADED = {"micrograph", "diffraction_series"}
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -60,10 +64,10 @@ def show(name: Name, server: Server = None, as_json: AsJson = False) -> None:
         if as_json:
             print_json(message_dict(dataset))
             return
-        arrays = {
-            key.split("/")[1]: "" for key in lab.open(full).keys if key.startswith("data.zarr/")
-        }
-        contents = lab.open(full).to_xarray() if arrays else None
+        reader = lab.open(full)
+        arrays = any(key.startswith("data.zarr/") for key in reader.keys)
+        contents = reader.to_xarray() if arrays else None
+        facts = reader.json(f"{dataset.kind}.json") if dataset.kind in _UPLOADED else {}
     for label, value in (
         ("dataset", dataset.name),
         ("kind", dataset.kind),
@@ -76,8 +80,24 @@ def show(name: Name, server: Server = None, as_json: AsJson = False) -> None:
     ):
         if value:
             console.print(f"[dim]{label:>10}[/]  {value}", highlight=False, soft_wrap=True)
+    if facts:
+        console.print()
+        for fact, value in _flat(facts):
+            console.print(f"[dim]{fact:>26}[/]  {escape(value)}", highlight=False, soft_wrap=True)
     if contents is not None:
+        console.print()
         console.print(contents)
+
+
+def _flat(facts: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Name every fact that is known."""
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        elif isinstance(value, list):
+            yield from ((above + key.removesuffix("s"), str(item)) for item in value)
+        elif value not in {None, ""}:
+            yield above + key, f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @app.command()
