@@ -28,6 +28,7 @@ SERVICE = Service(
     readers={
         FileRole.FILE_ROLE_MICROGRAPH: f"{_INGEST}:micrograph",
         FileRole.FILE_ROLE_DIFFRACTION_SERIES: f"{_INGEST}:diffraction_series",
+        FileRole.FILE_ROLE_POWER_SPECTRUM: f"{_INGEST}:power_spectrum",
     },
 )
 

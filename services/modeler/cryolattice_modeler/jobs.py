@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cryolattice.errors import InvalidInputError, LimitExceededError
 from cryolattice.jobs.kinds import Inputs, JobKind
-from cryolattice_api.common.v1.crystal_pb2 import Supercell
+from cryolattice_api.common.v1.crystal_pb2 import PlaneCell, Supercell
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
 
@@ -61,6 +61,22 @@ def _sizes(supercell: Supercell) -> tuple[int, int, int]:
     from cryolattice_modeler.supercell import validate_supercell  # noqa: PLC0415
 
     return validate_supercell((supercell.a, supercell.b, supercell.c))
+
+
+def describe(crystal: modeler_pb2.Crystal) -> modeler_pb2.DescribeCrystalResponse:
+    """Read a crystal and describe it; errors as `read_parent_crystal`."""
+    from cryolattice_modeler.plane_cells import projected_cell  # noqa: PLC0415
+
+    parent = _read(crystal, require_disorder=False)
+    lengths = np.linalg.norm(parent.cell_angstrom, axis=1)
+    unit = parent.cell_angstrom / lengths[:, None]
+    cosines = [unit[1] @ unit[2], unit[2] @ unit[0], unit[0] @ unit[1]]
+    return modeler_pb2.DescribeCrystalResponse(
+        space_group=parent.space_group,
+        lengths_angstrom=lengths.tolist(),
+        angles_deg=np.degrees(np.arccos(np.clip(cosines, -1, 1))).tolist(),
+        plane_cells=[PlaneCell(**asdict(projected_cell(parent, axis))) for axis in range(3)],
+    )
 
 
 def count(crystal: modeler_pb2.Crystal, supercell: Supercell) -> OrderingCount:

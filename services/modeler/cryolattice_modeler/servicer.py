@@ -22,6 +22,13 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
+    async def DescribeCrystal(
+        self,
+        request: modeler_pb2.DescribeCrystalRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> modeler_pb2.DescribeCrystalResponse:
+        return await asyncio.to_thread(jobs.describe, request.crystal)
+
     async def CountOrderings(
         self,
         request: modeler_pb2.CountOrderingsRequest,

@@ -108,26 +108,49 @@ def run_average(context: JobContext, spec: analyzer_pb2.AverageSpec) -> None:
 def run_ctf(context: JobContext, spec: analyzer_pb2.CtfSpec) -> None:
     """Fit defocus and astigmatism to the rings of the film."""
     from cryolattice_analyzer.jobs.stored import (  # noqa: PLC0415
+        StoredSpectrum,
         load_lattice,
         load_micrograph,
+        load_power_spectrum,
         save_ctf,
     )
-    from cryolattice_analyzer.lens.ctf import fit_ctf  # noqa: PLC0415
+    from cryolattice_analyzer.lens.ctf import (  # noqa: PLC0415
+        DEFOCUS_RANGE_ANGSTROM,
+        film_spectrum,
+        fit_ctf,
+        fit_ctf_spectrum,
+    )
 
-    image = load_micrograph(context.inputs.open(spec.micrograph, "micrograph", field="micrograph"))
-    film = spots = None
+    options: dict[str, Any] = {
+        "amplitude_contrast": spec.amplitude_contrast,
+        "defocus_range_angstrom": (spec.defocus_min_angstrom, spec.defocus_max_angstrom)
+        if spec.HasField("defocus_min_angstrom")
+        else DEFOCUS_RANGE_ANGSTROM,
+        "resolution_angstrom": (spec.spacing_max_angstrom, spec.spacing_min_angstrom)
+        if spec.HasField("spacing_max_angstrom")
+        else None,
+    }
+    film = None
     if spec.lattice.name:
         found = load_lattice(context.inputs.open(spec.lattice, "lattice", field="lattice"))
         if found is not None:
             film = found.area.film
-            spots = [spot.g_per_angstrom for spot in found.superlattice.spots]
-    fit = fit_ctf(
-        image.counts,
-        image.pixel_size_angstrom,
-        energy_kev=image.energy_kev,
-        cs_mm=image.cs_mm,
-        amplitude_contrast=spec.amplitude_contrast,
-        film=film,
-        spots_per_angstrom=None if spots is None else np.asarray(spots),
-    )
-    save_ctf(context.output, fit)
+            options["spots_per_angstrom"] = np.asarray(
+                [spot.g_per_angstrom for spot in found.superlattice.spots]
+            )
+    if spec.power_spectrum.name:
+        spectrum = load_power_spectrum(
+            context.inputs.open(spec.power_spectrum, "power_spectrum", field="power_spectrum")
+        )
+        options |= {"energy_kev": spectrum.energy_kev, "cs_mm": spectrum.cs_mm}
+        fit = fit_ctf_spectrum(spectrum.power, spectrum.step_per_angstrom, **options)
+    else:
+        image = load_micrograph(
+            context.inputs.open(spec.micrograph, "micrograph", field="micrograph")
+        )
+        pixel = image.pixel_size_angstrom
+        options |= {"energy_kev": image.energy_kev, "cs_mm": image.cs_mm}
+        fit = fit_ctf(image.counts, pixel, film=film, **options)
+        power, step = film_spectrum(image.counts, pixel, film)
+        spectrum = StoredSpectrum(power, step, image.energy_kev, image.cs_mm)
+    save_ctf(context.output, fit, spectrum, spec.amplitude_contrast)

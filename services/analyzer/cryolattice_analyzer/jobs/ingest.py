@@ -14,12 +14,14 @@ from cryolattice_analyzer.dose.diffraction_series import read_diffraction_series
 from cryolattice_analyzer.files.formats import file_format
 from cryolattice_analyzer.files.signals import Axis, Instrument
 from cryolattice_analyzer.imaging.micrograph import read_micrograph
+from cryolattice_analyzer.lens.ring_spectrum import require_centred
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from cryolattice.jobs.kinds import UploadedFile
     from cryolattice.store.writer import DatasetWriter
+    from cryolattice_api.common.v1.dataset_service_pb2 import ImageCalibration
 
 ASSUMED_ENERGY_KEV = 300.0
 ASSUMED_CS_MM = 2.7
@@ -39,8 +41,7 @@ def micrograph(upload: UploadedFile, output: DatasetWriter) -> None:
     """
     given = upload.header.image
     dose = _checked_dose(_optional(given, "dose_e_per_angstrom2"))
-    energy = _checked_energy(_optional(given, "energy_kev"))
-    cs = _checked_cs(_optional(given, "cs_mm"))
+    lens = _checked_lens(given)
     image = read_micrograph(
         upload.data,
         upload.name,
@@ -53,16 +54,7 @@ def micrograph(upload: UploadedFile, output: DatasetWriter) -> None:
     dose = _settle("dose", dose, told.dose_e_per_angstrom2, "e/angstrom^2", warnings)
     if dose is not None and _optional(given, "dose_e_per_angstrom2") is None:
         warnings.append(f"dose: {dose:.4g} e/angstrom^2 taken from the file (--dose)")
-    energy = _settle("energy", energy, told.energy_kev, "keV", warnings)
-    if energy is None:
-        energy = ASSUMED_ENERGY_KEV
-        warnings.append(f"energy: the file does not tell it, {energy:g} keV assumed (--energy-kev)")
-    cs = _settle("spherical aberration", cs, told.cs_mm, "mm", warnings)
-    if cs is None:
-        cs = ASSUMED_CS_MM
-        warnings.append(
-            f"spherical aberration: the file does not tell it, {cs:g} mm assumed (--cs-mm)"
-        )
+    energy, cs = _settled_lens(lens, told, warnings)
     output.add_array("counts", image.counts, ("y", "x"), "electron")
     for axis, length in zip(("y", "x"), image.counts.shape, strict=True):
         output.add_array(axis, np.arange(length) * image.pixel_size_angstrom, (axis,), "angstrom")
@@ -73,6 +65,43 @@ def micrograph(upload: UploadedFile, output: DatasetWriter) -> None:
             "frames_summed": image.frames,
             "pixel_size_angstrom": image.pixel_size_angstrom,
             "dose_e_per_angstrom2": dose,
+            "energy_kev": energy,
+            "cs_mm": cs,
+            "warnings": warnings,
+        },
+    )
+
+
+def power_spectrum(upload: UploadedFile, output: DatasetWriter) -> None:
+    """Write a micrograph's power spectrum with the calibration of the image.
+
+    Raises
+    ------
+    CryolatticeError
+        The file cannot be read, zero frequency is not in the middle, or a calibration is missing or
+        impossible.
+    """
+    given = upload.header.image
+    lens = _checked_lens(given)
+    image = read_micrograph(
+        upload.data,
+        upload.name,
+        pixel_size_angstrom=_optional(given, "pixel_size_angstrom"),
+        companions=upload.companions,
+        signal=_optional(upload.header, "signal"),
+    )
+    require_centred(image.counts, upload.name)
+    warnings = list(image.warnings)
+    energy, cs = _settled_lens(lens, image.instrument, warnings)
+    output.add_array("power", image.counts, ("ky", "kx"))
+    for axis, length in zip(("ky", "kx"), image.counts.shape, strict=True):
+        step = 1 / (length * image.pixel_size_angstrom)
+        output.add_array(axis, (np.arange(length) - length // 2) * step, (axis,), "1/angstrom")
+    output.add_json(
+        "power_spectrum.json",
+        {
+            **_origin(upload, image.title, image.axes, image.instrument),
+            "pixel_size_angstrom": image.pixel_size_angstrom,
             "energy_kev": energy,
             "cs_mm": cs,
             "warnings": warnings,
@@ -149,6 +178,28 @@ def _origin(
 
 def _optional(message: Message, name: str) -> Any:
     return getattr(message, name) if message.HasField(name) else None
+
+
+def _checked_lens(given: ImageCalibration) -> tuple[float | None, float | None]:
+    energy = _checked_energy(_optional(given, "energy_kev"))
+    return energy, _checked_cs(_optional(given, "cs_mm"))
+
+
+def _settled_lens(
+    given: tuple[float | None, float | None], told: Instrument, warnings: list[str]
+) -> tuple[float, float]:
+    """Energy and spherical aberration: the user's, the file's, or assumed with a warning."""
+    energy = _settle("energy", given[0], told.energy_kev, "keV", warnings)
+    if energy is None:
+        energy = ASSUMED_ENERGY_KEV
+        warnings.append(f"energy: the file does not tell it, {energy:g} keV assumed (--energy-kev)")
+    cs = _settle("spherical aberration", given[1], told.cs_mm, "mm", warnings)
+    if cs is None:
+        cs = ASSUMED_CS_MM
+        warnings.append(
+            f"spherical aberration: the file does not tell it, {cs:g} mm assumed (--cs-mm)"
+        )
+    return energy, cs
 
 
 def _checked_dose(dose: float | None) -> float | None:

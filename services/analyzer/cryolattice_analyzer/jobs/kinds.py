@@ -68,7 +68,14 @@ def _prepare_lattice(spec: analyzer_pb2.LatticeSpec, inputs: Inputs) -> JobEstim
 
 
 def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
-    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    if bool(spec.micrograph.name) == bool(spec.power_spectrum.name):
+        raise InvalidInputError(
+            "refer to a micrograph or to a power spectrum, one of the two", field="micrograph"
+        )
+    if spec.power_spectrum.name:
+        inputs.open(spec.power_spectrum, "power_spectrum", field="power_spectrum")
+    else:
+        inputs.open(spec.micrograph, "micrograph", field="micrograph")
     if spec.lattice.name:
         inputs.open(spec.lattice, "lattice", field="lattice")
     if not spec.HasField("amplitude_contrast"):
@@ -78,7 +85,24 @@ def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
             f"amplitude_contrast is {spec.amplitude_contrast:g}: choose 0 to 1",
             field="amplitude_contrast",
         )
-    return JobEstimate(tile_count=1, store_bytes=1_000_000, core_seconds=8)
+    _given_range(spec, "defocus_min_angstrom", "defocus_max_angstrom", "defocus_range")
+    _given_range(spec, "spacing_min_angstrom", "spacing_max_angstrom", "resolution")
+    return JobEstimate(tile_count=1, store_bytes=2_000_000, core_seconds=8)
+
+
+def _given_range(spec: Message, low: str, high: str, field: str) -> None:
+    """Both ends of a range or neither, positive and rising."""
+    given = [getattr(spec, name) if spec.HasField(name) else None for name in (low, high)]
+    if given == [None, None]:
+        return
+    least, greatest = given
+    if least is None or greatest is None:
+        raise InvalidInputError(f"{low} and {high} go together: give both", field=field)
+    if not (math.isfinite(greatest) and 0 < least < greatest):
+        raise InvalidInputError(
+            f"{field} is {least:g} to {greatest:g} angstrom: give two positive, different values",
+            field=field,
+        )
 
 
 def _prepare_average(spec: analyzer_pb2.AverageSpec, inputs: Inputs) -> JobEstimate:
@@ -115,6 +139,7 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
         "beams",
         "ranking",
         "dose",
+        "power_spectrum",
     ):
         ref = getattr(spec, field)
         if ref.name:

@@ -147,14 +147,47 @@ def load_average(reader: DatasetReader) -> AveragedCell:
     )
 
 
-def save_ctf(output: DatasetWriter, fit: CtfFit) -> None:
-    """Write the fit of the film's rings."""
+@dataclass(frozen=True)
+class StoredSpectrum:
+    """A power spectrum (ky, kx), zero frequency in the middle, and the lens it was taken with."""
+
+    power: NDArray[np.floating]
+    step_per_angstrom: tuple[float, float]
+    energy_kev: float
+    cs_mm: float
+
+
+def load_power_spectrum(reader: DatasetReader) -> StoredSpectrum:
+    """Read a power spectrum dataset."""
+    facts = reader.json("power_spectrum.json")
+    power = reader.array("power")
+    ny, nx = power.shape
+    pixel = facts["pixel_size_angstrom"]
+    step = (1 / (nx * pixel), 1 / (ny * pixel))
+    return StoredSpectrum(power, step, facts["energy_kev"], facts["cs_mm"])
+
+
+def save_ctf(
+    output: DatasetWriter, fit: CtfFit, spectrum: StoredSpectrum, amplitude_contrast: float
+) -> None:
+    """Write the fit of the film's rings and the spectrum that they are in."""
+    output.add_array("power", spectrum.power.astype(np.float32), ("ky", "kx"))
+    for axis, length, step in zip(
+        ("ky", "kx"), spectrum.power.shape, spectrum.step_per_angstrom[::-1], strict=True
+    ):
+        output.add_array(axis, (np.arange(length) - length // 2) * step, (axis,), "1/angstrom")
 
     def lens(found: Lens) -> dict[str, float]:
         names = ("defocus_u_angstrom", "defocus_v_angstrom", "angle_deg")
         return {name: getattr(found, name) for name in names}
 
-    summary: dict[str, Any] = {"found": fit.found, "score": fit.score}
+    summary: dict[str, Any] = {
+        "found": fit.found,
+        "score": fit.score,
+        "energy_kev": spectrum.energy_kev,
+        "cs_mm": spectrum.cs_mm,
+        "amplitude_contrast": amplitude_contrast,
+    }
     if fit.found:
         summary |= lens(fit.lens)
         summary["fit_resolution_angstrom"] = fit.fit_resolution_angstrom
@@ -186,4 +219,16 @@ def load_ctf(reader: DatasetReader) -> CtfFit:
         alternatives=tuple(
             LensCandidate(lens(other), other["score"]) for other in summary["alternatives"]
         ),
+    )
+
+
+def load_ctf_spectrum(reader: DatasetReader) -> tuple[StoredSpectrum, float]:
+    """Read the spectrum of a ctf dataset, and the amplitude contrast of its fit."""
+    summary = reader.json("ctf.json")
+    step = tuple(float(np.diff(reader.array(axis)[:2])[0]) for axis in ("kx", "ky"))
+    return (
+        StoredSpectrum(
+            reader.array("power"), (step[0], step[1]), summary["energy_kev"], summary["cs_mm"]
+        ),
+        summary["amplitude_contrast"],
     )

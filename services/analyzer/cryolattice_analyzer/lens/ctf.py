@@ -26,6 +26,28 @@ TRUSTED_RINGS = 5.0
 TRUSTED_SPACING_ANGSTROM = 5.0
 
 
+def film_spectrum(
+    image: NDArray[np.floating], pixel_size_angstrom: float, film: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Power spectrum of a micrograph's film, zero frequency in the middle, and its bins' width.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+    pixel_size_angstrom : float
+    film : ndarray of bool, shape (ny, nx), optional
+        The whole image by default or where too little of it is film.
+    """
+    # Several tiles, so that speckle averages out.
+    tile = min(512, max(min(image.shape) // 2, 128), *image.shape)
+    return film_periodogram(image.astype(np.float64), pixel_size_angstrom, enough(film), tile)
+
+
+def enough(film: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Return the film, or None where it is too little to be fitted alone."""
+    return film if film is not None and film.mean() >= SMALLEST_FILM else None
+
+
 def fit_ctf(
     image: NDArray[np.floating],
     pixel_size_angstrom: float,
@@ -60,13 +82,10 @@ def fit_ctf(
     -------
     CtfFit
     """
-    values = image.astype(np.float64)
-    # Several tiles, so that speckle averages out.
-    tile = min(512, max(min(image.shape) // 2, 128), *image.shape)
-    bare = film if film is not None and film.mean() >= SMALLEST_FILM else None
+    bare = enough(film)
 
     def fit(part: NDArray[np.bool_] | None) -> CtfFit:
-        power, step = film_periodogram(values, pixel_size_angstrom, part, tile)
+        power, step = film_spectrum(image, pixel_size_angstrom, part)
         return fit_ctf_spectrum(
             power,
             step,

@@ -91,9 +91,9 @@ class RingProblem:
         cs = cs_mm * ANGSTROM_PER_MM
         self.fixed = -0.5 * np.pi * cs * wavelength**3 * square**2 + math.asin(amplitude_contrast)
         self.cos, self.sin = np.cos(2 * bins.azimuth), np.sin(2 * bins.azimuth)
-        self.background = _spline_basis(bins.k, BACKGROUND_KNOTS) * bins.weight[:, None]
+        self.background = spline_basis(bins.k, BACKGROUND_KNOTS) * bins.weight[:, None]
         self.edge = float(bins.k.max())
-        self.envelope = _visibility(bins.k, self.edge) * bins.weight[:, None]
+        self.envelope = visibility_basis(bins.k, self.edge) * bins.weight[:, None]
         self.target = bins.power * bins.weight
         self.base, _ = np.linalg.qr(self.background)
         self.left = self.target - self.base @ (self.base.T @ self.target)
@@ -252,10 +252,10 @@ class RingProblem:
         slope = np.bincount(index, weight * self.defocus_slope[members], RADIAL_BINS)[full]
         fixed = np.bincount(index, weight * self.fixed[members], RADIAL_BINS)[full]
         slope, fixed, root = slope / total[full], fixed / total[full], np.sqrt(total[full])
-        base, _ = np.linalg.qr(_spline_basis(radius, BACKGROUND_KNOTS) * root[:, None])
+        base, _ = np.linalg.qr(spline_basis(radius, BACKGROUND_KNOTS) * root[:, None])
         target = mean / root
         target = target - base @ (base.T @ target)
-        envelope = _visibility(radius, self.edge)[:, 1:] * root[:, None]
+        envelope = visibility_basis(radius, self.edge)[:, 1:] * root[:, None]
         waves = -1 * np.cos(2 * (fixed + grid[:, None] * slope))
         waves *= self.smear(grid[:, None], slope, radius)
         rings = waves[:, :, None] * envelope
@@ -303,7 +303,7 @@ class RingProblem:
             if np.count_nonzero(here) < 12:
                 continue
             root = self.bins.weight[here]
-            base, _ = np.linalg.qr(_spline_basis(self.bins.k[here], 2) * root[:, None])
+            base, _ = np.linalg.qr(spline_basis(self.bins.k[here], 2) * root[:, None])
             data, model = self.bins.power[here] * root, oscillation[here] * root
             data = data - base @ (base.T @ data)
             model = model - base @ (base.T @ model)
@@ -316,14 +316,14 @@ class RingProblem:
         return float(reached)
 
 
-def _visibility(k: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
-    """Gaussians of k, (n, widths)."""
+def visibility_basis(k: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
+    """Return gaussians of k, (n, widths), for rings that fade towards the spectrum's edge."""
     widths = np.array(VISIBILITY_WIDTHS) * edge
     return np.asarray(np.exp(-((k[:, None] / widths) ** 2)))
 
 
-def _spline_basis(k: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """B-splines over the range of k, (n, count), linear where fewer than four are asked for."""
+def spline_basis(k: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return B-splines over the range of k, (n, count), linear where fewer than four."""
     degree = min(3, count - 1)
     inner = np.linspace(k.min(), k.max(), count - degree + 1)
     knots = np.concatenate([[inner[0]] * degree, inner, [inner[-1]] * degree])

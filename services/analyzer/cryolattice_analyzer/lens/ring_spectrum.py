@@ -9,6 +9,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from cryolattice.errors import InvalidInputError
+
 SECTORS = 36
 RADIAL_BINS = 256
 
@@ -23,6 +25,41 @@ class SpectrumBins:
     weight: NDArray[np.float64]
     width: float
     cell: NDArray[np.int64]
+
+
+def require_centred(power: NDArray[np.floating], name: str) -> None:
+    """Refuse a power spectrum whose zero frequency is not in the middle.
+
+    Parameters
+    ----------
+    power : ndarray, shape (ny, nx)
+    name : str
+        Of the file, for the message.
+
+    Raises
+    ------
+    InvalidInputError
+        The strongest part lies in a corner or at an edge.
+    """
+    ny, nx = power.shape
+    reach = max(8, min(ny, nx) // 32)
+    tiles = [
+        (place, np.roll(power, (reach - y, reach - x), (0, 1))[: 2 * reach, : 2 * reach])
+        for place, y, x in (
+            ("the middle", ny // 2, nx // 2),
+            ("the first pixel", 0, 0),
+            ("the first column", ny // 2, 0),
+            ("the first row", 0, nx // 2),
+        )
+    ]
+    # the median: zero frequency itself is often set to something
+    place = max(tiles, key=lambda tile: float(np.median(tile[1])))[0]
+    if place != "the middle":
+        raise InvalidInputError(
+            f"{name}: the spectrum is strongest around {place}, but zero frequency must be in the "
+            "middle: shift it there (fftshift), and give both halves of a half spectrum",
+            field="power_spectrum",
+        )
 
 
 def film_periodogram(

@@ -130,3 +130,22 @@ def aberration_phase(
         astigmatism_x=unit * (x**2 - y**2),
         astigmatism_y=unit * 2 * x * y,
     )
+
+
+def contrast_transfer(
+    k_per_angstrom: NDArray[np.float64],
+    defocus_angstrom: float,
+    wavelength_angstrom: float,
+    cs_mm: float,
+    amplitude_contrast: float,
+) -> NDArray[np.float64]:
+    """Return sin(-chi + asin(amplitude contrast)), the transfer of a weak object's contrast."""
+    square = k_per_angstrom**2
+    cs = cs_mm * ANGSTROM_PER_MM
+    negative_chi = (
+        np.pi
+        * wavelength_angstrom
+        * square
+        * (defocus_angstrom - 0.5 * cs * wavelength_angstrom**2 * square)
+    )
+    return np.asarray(np.sin(negative_chi + math.asin(amplitude_contrast)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,17 +9,20 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cryolattice.cli.options import FORMATS, Clusters, Out, Signal, Supercell, parse_clusters
+from cryolattice.cli.options import (
+    FORMATS,
+    Clusters,
+    Out,
+    PixelSize,
+    Signal,
+    Supercell,
+    ZoneAxes,
+    chosen_axes,
+    parse_clusters,
+)
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 
 _SHOWN = 5
-
-
-class ZoneAxes(StrEnum):
-    """Directions of the beam that are considered."""
-
-    C = "c"
-    ALL = "all"
 
 
 def identify(
@@ -30,9 +32,7 @@ def identify(
     parent: Annotated[Path, typer.Option(help="CIF of the parent crystal.", metavar="P.cif")],
     supercell: Supercell,
     dose: Annotated[float | None, typer.Option(help="e/angstrom^2 of this image.")] = None,
-    pixel_size: Annotated[
-        float | None, typer.Option(help="Angstrom; overrides the file's.")
-    ] = None,
+    pixel_size: PixelSize = None,
     energy_kev: Annotated[float | None, typer.Option(help="keV; overrides the file's.")] = None,
     cs_mm: Annotated[
         float | None, typer.Option(help="Spherical aberration in mm; overrides the file's.")
@@ -62,7 +62,7 @@ def identify(
         energy_kev=energy_kev,
         cs_mm=cs_mm,
         signal=signal,
-        zone_axes="all" if zone_axes == ZoneAxes.ALL else "c",
+        zone_axes=chosen_axes(zone_axes),
         greatest_thickness_angstrom=thickness_max,
         thickness_step_angstrom=thickness_step,
         clusters=parse_clusters(cluster),

@@ -14,6 +14,7 @@ from rich.markup import escape
 from cryolattice.cli import datasets, jobs
 from cryolattice.cli.analysis import dose, identify
 from cryolattice.cli.crystals import enumerate_orderings, simulate
+from cryolattice.cli.imaging import average, ctf, lattice
 from cryolattice.cli.reproduce import reproduce
 from cryolattice.cli.serve import serve
 from cryolattice.cli.session import errors, print_json
@@ -32,6 +33,9 @@ app = typer.Typer(
 )
 app.command("identify")(identify)
 app.command("dose")(dose)
+app.command("ctf")(ctf)
+app.command("lattice")(lattice)
+app.command("average")(average)
 app.command("enumerate")(enumerate_orderings)
 app.command("simulate")(simulate)
 app.command("reproduce")(reproduce)

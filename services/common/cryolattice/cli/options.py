@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +18,7 @@ Supercell = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="Write the report and its figures into this folder.")
 ]
+PixelSize = Annotated[float | None, typer.Option(help="Angstrom; overrides the file's.")]
 Signal = Annotated[
     str | None,
     typer.Option(
@@ -32,6 +34,18 @@ Clusters = Annotated[
         "Default: BH4 and NH2 on bare B and N sites.",
     ),
 ]
+
+
+class ZoneAxes(StrEnum):
+    """Directions of the beam that are considered."""
+
+    C = "c"
+    ALL = "all"
+
+
+def chosen_axes(choice: ZoneAxes) -> Literal["c", "all"]:
+    """Return the choice as the workflows write it."""
+    return "all" if choice == ZoneAxes.ALL else "c"
 
 
 def parse_clusters(given: list[str] | None) -> str | dict[str, str]:

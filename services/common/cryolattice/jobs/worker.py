@@ -30,6 +30,7 @@ _PLAIN = {FileRole.FILE_ROLE_UNSPECIFIED, FileRole.FILE_ROLE_PLAIN}
 _KINDS = {
     FileRole.FILE_ROLE_MICROGRAPH: "micrograph",
     FileRole.FILE_ROLE_DIFFRACTION_SERIES: "diffraction_series",
+    FileRole.FILE_ROLE_POWER_SPECTRUM: "power_spectrum",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,8 @@ from cryolattice.workflows.steps import (
     thickness_series,
     unseen,
 )
+from cryolattice.workflows.views import plane_cells, plane_supercell
 from cryolattice_api.analyzer.v1 import analyzer_pb2
-from cryolattice_api.common.v1.crystal_pb2 import PlaneCell
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.dataset_service_pb2 import (
     FILE_ROLE_MICROGRAPH,
@@ -34,7 +33,6 @@ from cryolattice_api.simulator.v1 import simulator_pb2
 GREATEST_THICKNESS_ANGSTROM = 300.8
 # from zero-point motion alone to what light ions show well above 98 K
 B_LEVELS_ANGSTROM2 = (0.2, 0.5, 1.0)
-_SAME_CELL = 0.005
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def _search(
             if seen is None or found.lattice is None:
                 lab.cancel_active()
                 return _undetermined(found)
-            supercell = _plane_supercell(records)
+            supercell = plane_supercell(records)
             average = pool.submit(
                 lab.run_job,
                 lab.analyzer.CreateAverageJob,
@@ -249,10 +247,10 @@ def _find_lattice(
     lab: Connection, found: _Found, records: list[dict[str, Any]], follow: Follow
 ) -> dict[str, Any] | None:
     """Try the plane cell of every view; keep the lattice that is most certain."""
-    supercell = _plane_supercell(records)
+    supercell = plane_supercell(records)
     best: tuple[float, dict[str, Any]] | None = None
     reasons = []
-    for cell in _plane_cells(records):
+    for cell in plane_cells(records):
         ref = lab.run_job(
             lab.analyzer.CreateLatticeJob,
             analyzer_pb2.CreateLatticeJobRequest(
@@ -327,29 +325,4 @@ def _thicknesses(periods: list[float], options: IdentifyOptions) -> list[float]:
         )
     return thickness_series(
         common, options.greatest_thickness_angstrom, options.thickness_step_angstrom
-    )
-
-
-def _plane_supercell(records: list[dict[str, Any]]) -> tuple[int, int]:
-    """Smallest square supercell that holds every view, whichever way it is turned."""
-    sizes = {size for record in records for size in record["view_supercell"][:2]}
-    size = math.lcm(*sizes)
-    return size, size
-
-
-def _plane_cells(records: list[dict[str, Any]]) -> list[PlaneCell]:
-    """Return the parent's plane cells that differ."""
-    cells: list[PlaneCell] = []
-    for record in records:
-        cell = PlaneCell(**record["plane_cell"])
-        if not any(_same(cell, other) for other in cells):
-            cells.append(cell)
-    return cells
-
-
-def _same(one: PlaneCell, other: PlaneCell) -> bool:
-    return (
-        math.isclose(one.a_angstrom, other.a_angstrom, rel_tol=_SAME_CELL)
-        and math.isclose(one.b_angstrom, other.b_angstrom, rel_tol=_SAME_CELL)
-        and math.isclose(one.gamma_deg, other.gamma_deg, abs_tol=0.3)
     )

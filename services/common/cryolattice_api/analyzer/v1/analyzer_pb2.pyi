@@ -60,8 +60,19 @@ class CtfSpec(_message.Message):
     MICROGRAPH_FIELD_NUMBER: _builtins.int
     LATTICE_FIELD_NUMBER: _builtins.int
     AMPLITUDE_CONTRAST_FIELD_NUMBER: _builtins.int
+    POWER_SPECTRUM_FIELD_NUMBER: _builtins.int
+    DEFOCUS_MIN_ANGSTROM_FIELD_NUMBER: _builtins.int
+    DEFOCUS_MAX_ANGSTROM_FIELD_NUMBER: _builtins.int
+    SPACING_MAX_ANGSTROM_FIELD_NUMBER: _builtins.int
+    SPACING_MIN_ANGSTROM_FIELD_NUMBER: _builtins.int
     amplitude_contrast: _builtins.float
     """Share of the amplitude contrast of the film, 0 to 1; absent means 0.07."""
+    defocus_min_angstrom: _builtins.float
+    """Range of the defocus; absent means 300 to 30000 angstrom."""
+    defocus_max_angstrom: _builtins.float
+    spacing_max_angstrom: _builtins.float
+    """Spacings of the rings that are fitted, both or neither; absent means as many as are trusted."""
+    spacing_min_angstrom: _builtins.float
     @_builtins.property
     def micrograph(self) -> _dataset_pb2.DatasetRef:
         """A `micrograph` dataset."""
@@ -70,20 +81,46 @@ class CtfSpec(_message.Message):
     def lattice(self) -> _dataset_pb2.DatasetRef:
         """A `lattice` dataset of the same micrograph: its spots are masked and its crystal left out."""
 
+    @_builtins.property
+    def power_spectrum(self) -> _dataset_pb2.DatasetRef:
+        """A `power_spectrum` dataset instead of a micrograph."""
+
     def __init__(
         self,
         *,
         micrograph: _dataset_pb2.DatasetRef | None = ...,
         lattice: _dataset_pb2.DatasetRef | None = ...,
         amplitude_contrast: _builtins.float | None = ...,
+        power_spectrum: _dataset_pb2.DatasetRef | None = ...,
+        defocus_min_angstrom: _builtins.float | None = ...,
+        defocus_max_angstrom: _builtins.float | None = ...,
+        spacing_max_angstrom: _builtins.float | None = ...,
+        spacing_min_angstrom: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast", "amplitude_contrast", b"amplitude_contrast", "lattice", b"lattice", "micrograph", b"micrograph"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast", "_defocus_max_angstrom", b"_defocus_max_angstrom", "_defocus_min_angstrom", b"_defocus_min_angstrom", "_spacing_max_angstrom", b"_spacing_max_angstrom", "_spacing_min_angstrom", b"_spacing_min_angstrom", "amplitude_contrast", b"amplitude_contrast", "defocus_max_angstrom", b"defocus_max_angstrom", "defocus_min_angstrom", b"defocus_min_angstrom", "lattice", b"lattice", "micrograph", b"micrograph", "power_spectrum", b"power_spectrum", "spacing_max_angstrom", b"spacing_max_angstrom", "spacing_min_angstrom", b"spacing_min_angstrom"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast", "amplitude_contrast", b"amplitude_contrast", "lattice", b"lattice", "micrograph", b"micrograph"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast", "_defocus_max_angstrom", b"_defocus_max_angstrom", "_defocus_min_angstrom", b"_defocus_min_angstrom", "_spacing_max_angstrom", b"_spacing_max_angstrom", "_spacing_min_angstrom", b"_spacing_min_angstrom", "amplitude_contrast", b"amplitude_contrast", "defocus_max_angstrom", b"defocus_max_angstrom", "defocus_min_angstrom", b"defocus_min_angstrom", "lattice", b"lattice", "micrograph", b"micrograph", "power_spectrum", b"power_spectrum", "spacing_max_angstrom", b"spacing_max_angstrom", "spacing_min_angstrom", b"spacing_min_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__amplitude_contrast: _TypeAlias = _typing.Literal["amplitude_contrast"]  # noqa: Y015
     _WhichOneofArgType__amplitude_contrast: _TypeAlias = _typing.Literal["_amplitude_contrast", b"_amplitude_contrast"]  # noqa: Y015
+    _WhichOneofReturnType__defocus_max_angstrom: _TypeAlias = _typing.Literal["defocus_max_angstrom"]  # noqa: Y015
+    _WhichOneofArgType__defocus_max_angstrom: _TypeAlias = _typing.Literal["_defocus_max_angstrom", b"_defocus_max_angstrom"]  # noqa: Y015
+    _WhichOneofReturnType__defocus_min_angstrom: _TypeAlias = _typing.Literal["defocus_min_angstrom"]  # noqa: Y015
+    _WhichOneofArgType__defocus_min_angstrom: _TypeAlias = _typing.Literal["_defocus_min_angstrom", b"_defocus_min_angstrom"]  # noqa: Y015
+    _WhichOneofReturnType__spacing_max_angstrom: _TypeAlias = _typing.Literal["spacing_max_angstrom"]  # noqa: Y015
+    _WhichOneofArgType__spacing_max_angstrom: _TypeAlias = _typing.Literal["_spacing_max_angstrom", b"_spacing_max_angstrom"]  # noqa: Y015
+    _WhichOneofReturnType__spacing_min_angstrom: _TypeAlias = _typing.Literal["spacing_min_angstrom"]  # noqa: Y015
+    _WhichOneofArgType__spacing_min_angstrom: _TypeAlias = _typing.Literal["_spacing_min_angstrom", b"_spacing_min_angstrom"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__amplitude_contrast) -> _WhichOneofReturnType__amplitude_contrast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__defocus_max_angstrom) -> _WhichOneofReturnType__defocus_max_angstrom | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__defocus_min_angstrom) -> _WhichOneofReturnType__defocus_min_angstrom | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spacing_max_angstrom) -> _WhichOneofReturnType__spacing_max_angstrom | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spacing_min_angstrom) -> _WhichOneofReturnType__spacing_min_angstrom | None: ...
 
 Global___CtfSpec: _TypeAlias = CtfSpec  # noqa: Y015
 
@@ -225,6 +262,7 @@ class ReportSpec(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     DEFOCUS_ANGSTROM_FIELD_NUMBER: _builtins.int
     CS_MM_FIELD_NUMBER: _builtins.int
+    POWER_SPECTRUM_FIELD_NUMBER: _builtins.int
     PAPER_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     defocus_angstrom: _builtins.float
@@ -253,6 +291,10 @@ class ReportSpec(_message.Message):
         """Remarks of the caller, shown with those of the datasets."""
 
     @_builtins.property
+    def power_spectrum(self) -> _dataset_pb2.DatasetRef:
+        """Where `ctf` was fitted to an uploaded spectrum."""
+
+    @_builtins.property
     def paper(self) -> Global___PaperFigures:
         """Draws these instead of the figures of each dataset."""
 
@@ -271,11 +313,12 @@ class ReportSpec(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         defocus_angstrom: _builtins.float = ...,
         cs_mm: _builtins.float = ...,
+        power_spectrum: _dataset_pb2.DatasetRef | None = ...,
         paper: Global___PaperFigures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "ranking", b"ranking", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,6 +31,10 @@ class _FileRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FileRole.Val
     """Kept as it is."""
     FILE_ROLE_MICROGRAPH: _FileRole.ValueType  # 2
     FILE_ROLE_DIFFRACTION_SERIES: _FileRole.ValueType  # 3
+    FILE_ROLE_POWER_SPECTRUM: _FileRole.ValueType  # 4
+    """The power spectrum of a micrograph, zero frequency in pixel [ny / 2, nx / 2]. Its calibration is
+    that of the image: the pixel size is the image's.
+    """
 
 class FileRole(_FileRole, metaclass=_FileRoleEnumTypeWrapper):
     """What an uploaded file is."""
@@ -40,6 +44,10 @@ FILE_ROLE_PLAIN: FileRole.ValueType  # 1
 """Kept as it is."""
 FILE_ROLE_MICROGRAPH: FileRole.ValueType  # 2
 FILE_ROLE_DIFFRACTION_SERIES: FileRole.ValueType  # 3
+FILE_ROLE_POWER_SPECTRUM: FileRole.ValueType  # 4
+"""The power spectrum of a micrograph, zero frequency in pixel [ny / 2, nx / 2]. Its calibration is
+that of the image: the pixel size is the image's.
+"""
 Global___FileRole: _TypeAlias = FileRole  # noqa: Y015
 
 @_typing.final

@@ -26,7 +26,7 @@ from cryolattice_api.common.v1 import crystal_pb2 as cryolattice__api_dot_common
 from cryolattice_api.common.v1 import job_pb2 as cryolattice__api_dot_common_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(cryolattice_api/modeler/v1/modeler.proto\x12\x1a\x63ryolattice_api.modeler.v1\x1a\'cryolattice_api/common/v1/crystal.proto\x1a#cryolattice_api/common/v1/job.proto\")\n\x07\x43rystal\x12\x0b\n\x03\x63if\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\"\x8d\x01\n\x15\x43ountOrderingsRequest\x12;\n\x0eparent_crystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\x12\x37\n\tsupercell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.Supercell\"\xa3\x02\n\x16\x43ountOrderingsResponse\x12\r\n\x05total\x18\x01 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x02 \x01(\t\x12\x12\n\nsite_count\x18\x03 \x01(\x05\x12\x15\n\rvacancy_count\x18\x04 \x01(\x05\x12\x65\n\x12suggested_clusters\x18\x05 \x03(\x0b\x32I.cryolattice_api.modeler.v1.CountOrderingsResponse.SuggestedClustersEntry\x12\x1d\n\x15\x61xis_lengths_angstrom\x18\x06 \x03(\x01\x1a\x38\n\x16SuggestedClustersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa3\x01\n\x19\x45numerateOrderingsRequest\x12;\n\x0eparent_crystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\x12\x37\n\tsupercell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.Supercell\x12\x10\n\x08with_cif\x18\x03 \x01(\x08\"x\n\x08Ordering\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0cmultiplicity\x18\x02 \x01(\x03\x12\x35\n\x0cvacant_sites\x18\x03 \x03(\x0b\x32\x1f.cryolattice_api.common.v1.Site\x12\x13\n\x0bspace_group\x18\x04 \x01(\t\"a\n\x1a\x45numerateOrderingsResponse\x12\x36\n\x08ordering\x18\x01 \x01(\x0b\x32$.cryolattice_api.modeler.v1.Ordering\x12\x0b\n\x03\x63if\x18\x02 \x01(\t\"\xcc\x03\n\nModelsSpec\x12;\n\x0eparent_crystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\x12\x37\n\tsupercell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.Supercell\x12\x38\n\tselection\x18\x03 \x01(\x0e\x32%.cryolattice_api.modeler.v1.Selection\x12\x14\n\x0cordering_ids\x18\x04 \x03(\t\x12\x37\n\tzone_axes\x18\x05 \x01(\x0e\x32$.cryolattice_api.modeler.v1.ZoneAxes\x12\x46\n\x08\x63lusters\x18\x06 \x03(\x0b\x32\x34.cryolattice_api.modeler.v1.ModelsSpec.ClustersEntry\x12\x38\n\thydrogens\x18\x07 \x01(\x0e\x32%.cryolattice_api.modeler.v1.Hydrogens\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x1a/\n\rClustersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x88\x02\n\x16\x43reateModelsJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x34\n\x04spec\x18\x02 \x01(\x0b\x32&.cryolattice_api.modeler.v1.ModelsSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12N\n\x06labels\x18\x05 \x03(\x0b\x32>.cryolattice_api.modeler.v1.CreateModelsJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x17\x43reateModelsJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate*[\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17SELECTION_ALL_ORDERINGS\x10\x01\x12\x16\n\x12SELECTION_AS_GIVEN\x10\x02*I\n\x08ZoneAxes\x12\x19\n\x15ZONE_AXES_UNSPECIFIED\x10\x00\x12\x0f\n\x0bZONE_AXES_C\x10\x01\x12\x11\n\rZONE_AXES_ALL\x10\x02*d\n\tHydrogens\x12\x19\n\x15HYDROGENS_UNSPECIFIED\x10\x00\x12\x12\n\x0eHYDROGENS_MEAN\x10\x01\x12\x14\n\x10HYDROGENS_RANDOM\x10\x02\x12\x12\n\x0eHYDROGENS_NONE\x10\x03\x32\x8d\x03\n\x0eModelerService\x12w\n\x0e\x43ountOrderings\x12\x31.cryolattice_api.modeler.v1.CountOrderingsRequest\x1a\x32.cryolattice_api.modeler.v1.CountOrderingsResponse\x12\x85\x01\n\x12\x45numerateOrderings\x12\x35.cryolattice_api.modeler.v1.EnumerateOrderingsRequest\x1a\x36.cryolattice_api.modeler.v1.EnumerateOrderingsResponse0\x01\x12z\n\x0f\x43reateModelsJob\x12\x32.cryolattice_api.modeler.v1.CreateModelsJobRequest\x1a\x33.cryolattice_api.modeler.v1.CreateModelsJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(cryolattice_api/modeler/v1/modeler.proto\x12\x1a\x63ryolattice_api.modeler.v1\x1a\'cryolattice_api/common/v1/crystal.proto\x1a#cryolattice_api/common/v1/job.proto\")\n\x07\x43rystal\x12\x0b\n\x03\x63if\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\"N\n\x16\x44\x65scribeCrystalRequest\x12\x34\n\x07\x63rystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\"\x97\x01\n\x17\x44\x65scribeCrystalResponse\x12\x13\n\x0bspace_group\x18\x01 \x01(\t\x12\x18\n\x10lengths_angstrom\x18\x02 \x03(\x01\x12\x12\n\nangles_deg\x18\x03 \x03(\x01\x12\x39\n\x0bplane_cells\x18\x04 \x03(\x0b\x32$.cryolattice_api.common.v1.PlaneCell\"\x8d\x01\n\x15\x43ountOrderingsRequest\x12;\n\x0eparent_crystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\x12\x37\n\tsupercell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.Supercell\"\xa3\x02\n\x16\x43ountOrderingsResponse\x12\r\n\x05total\x18\x01 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x02 \x01(\t\x12\x12\n\nsite_count\x18\x03 \x01(\x05\x12\x15\n\rvacancy_count\x18\x04 \x01(\x05\x12\x65\n\x12suggested_clusters\x18\x05 \x03(\x0b\x32I.cryolattice_api.modeler.v1.CountOrderingsResponse.SuggestedClustersEntry\x12\x1d\n\x15\x61xis_lengths_angstrom\x18\x06 \x03(\x01\x1a\x38\n\x16SuggestedClustersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa3\x01\n\x19\x45numerateOrderingsRequest\x12;\n\x0eparent_crystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\x12\x37\n\tsupercell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.Supercell\x12\x10\n\x08with_cif\x18\x03 \x01(\x08\"x\n\x08Ordering\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0cmultiplicity\x18\x02 \x01(\x03\x12\x35\n\x0cvacant_sites\x18\x03 \x03(\x0b\x32\x1f.cryolattice_api.common.v1.Site\x12\x13\n\x0bspace_group\x18\x04 \x01(\t\"a\n\x1a\x45numerateOrderingsResponse\x12\x36\n\x08ordering\x18\x01 \x01(\x0b\x32$.cryolattice_api.modeler.v1.Ordering\x12\x0b\n\x03\x63if\x18\x02 \x01(\t\"\xcc\x03\n\nModelsSpec\x12;\n\x0eparent_crystal\x18\x01 \x01(\x0b\x32#.cryolattice_api.modeler.v1.Crystal\x12\x37\n\tsupercell\x18\x02 \x01(\x0b\x32$.cryolattice_api.common.v1.Supercell\x12\x38\n\tselection\x18\x03 \x01(\x0e\x32%.cryolattice_api.modeler.v1.Selection\x12\x14\n\x0cordering_ids\x18\x04 \x03(\t\x12\x37\n\tzone_axes\x18\x05 \x01(\x0e\x32$.cryolattice_api.modeler.v1.ZoneAxes\x12\x46\n\x08\x63lusters\x18\x06 \x03(\x0b\x32\x34.cryolattice_api.modeler.v1.ModelsSpec.ClustersEntry\x12\x38\n\thydrogens\x18\x07 \x01(\x0e\x32%.cryolattice_api.modeler.v1.Hydrogens\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x1a/\n\rClustersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x88\x02\n\x16\x43reateModelsJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x34\n\x04spec\x18\x02 \x01(\x0b\x32&.cryolattice_api.modeler.v1.ModelsSpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12N\n\x06labels\x18\x05 \x03(\x0b\x32>.cryolattice_api.modeler.v1.CreateModelsJobRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x17\x43reateModelsJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x38\n\x08\x65stimate\x18\x02 \x01(\x0b\x32&.cryolattice_api.common.v1.JobEstimate*[\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17SELECTION_ALL_ORDERINGS\x10\x01\x12\x16\n\x12SELECTION_AS_GIVEN\x10\x02*I\n\x08ZoneAxes\x12\x19\n\x15ZONE_AXES_UNSPECIFIED\x10\x00\x12\x0f\n\x0bZONE_AXES_C\x10\x01\x12\x11\n\rZONE_AXES_ALL\x10\x02*d\n\tHydrogens\x12\x19\n\x15HYDROGENS_UNSPECIFIED\x10\x00\x12\x12\n\x0eHYDROGENS_MEAN\x10\x01\x12\x14\n\x10HYDROGENS_RANDOM\x10\x02\x12\x12\n\x0eHYDROGENS_NONE\x10\x03\x32\x89\x04\n\x0eModelerService\x12z\n\x0f\x44\x65scribeCrystal\x12\x32.cryolattice_api.modeler.v1.DescribeCrystalRequest\x1a\x33.cryolattice_api.modeler.v1.DescribeCrystalResponse\x12w\n\x0e\x43ountOrderings\x12\x31.cryolattice_api.modeler.v1.CountOrderingsRequest\x1a\x32.cryolattice_api.modeler.v1.CountOrderingsResponse\x12\x85\x01\n\x12\x45numerateOrderings\x12\x35.cryolattice_api.modeler.v1.EnumerateOrderingsRequest\x1a\x36.cryolattice_api.modeler.v1.EnumerateOrderingsResponse0\x01\x12z\n\x0f\x43reateModelsJob\x12\x32.cryolattice_api.modeler.v1.CreateModelsJobRequest\x1a\x33.cryolattice_api.modeler.v1.CreateModelsJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,36 +39,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSSPEC_CLUSTERSENTRY']._serialized_options = b'8\001'
   _globals['_CREATEMODELSJOBREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_CREATEMODELSJOBREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_SELECTION']._serialized_start=1879
-  _globals['_SELECTION']._serialized_end=1970
-  _globals['_ZONEAXES']._serialized_start=1972
-  _globals['_ZONEAXES']._serialized_end=2045
-  _globals['_HYDROGENS']._serialized_start=2047
-  _globals['_HYDROGENS']._serialized_end=2147
+  _globals['_SELECTION']._serialized_start=2113
+  _globals['_SELECTION']._serialized_end=2204
+  _globals['_ZONEAXES']._serialized_start=2206
+  _globals['_ZONEAXES']._serialized_end=2279
+  _globals['_HYDROGENS']._serialized_start=2281
+  _globals['_HYDROGENS']._serialized_end=2381
   _globals['_CRYSTAL']._serialized_start=150
   _globals['_CRYSTAL']._serialized_end=191
-  _globals['_COUNTORDERINGSREQUEST']._serialized_start=194
-  _globals['_COUNTORDERINGSREQUEST']._serialized_end=335
-  _globals['_COUNTORDERINGSRESPONSE']._serialized_start=338
-  _globals['_COUNTORDERINGSRESPONSE']._serialized_end=629
-  _globals['_COUNTORDERINGSRESPONSE_SUGGESTEDCLUSTERSENTRY']._serialized_start=573
-  _globals['_COUNTORDERINGSRESPONSE_SUGGESTEDCLUSTERSENTRY']._serialized_end=629
-  _globals['_ENUMERATEORDERINGSREQUEST']._serialized_start=632
-  _globals['_ENUMERATEORDERINGSREQUEST']._serialized_end=795
-  _globals['_ORDERING']._serialized_start=797
-  _globals['_ORDERING']._serialized_end=917
-  _globals['_ENUMERATEORDERINGSRESPONSE']._serialized_start=919
-  _globals['_ENUMERATEORDERINGSRESPONSE']._serialized_end=1016
-  _globals['_MODELSSPEC']._serialized_start=1019
-  _globals['_MODELSSPEC']._serialized_end=1479
-  _globals['_MODELSSPEC_CLUSTERSENTRY']._serialized_start=1432
-  _globals['_MODELSSPEC_CLUSTERSENTRY']._serialized_end=1479
-  _globals['_CREATEMODELSJOBREQUEST']._serialized_start=1482
-  _globals['_CREATEMODELSJOBREQUEST']._serialized_end=1746
-  _globals['_CREATEMODELSJOBREQUEST_LABELSENTRY']._serialized_start=1701
-  _globals['_CREATEMODELSJOBREQUEST_LABELSENTRY']._serialized_end=1746
-  _globals['_CREATEMODELSJOBRESPONSE']._serialized_start=1749
-  _globals['_CREATEMODELSJOBRESPONSE']._serialized_end=1877
-  _globals['_MODELERSERVICE']._serialized_start=2150
-  _globals['_MODELERSERVICE']._serialized_end=2547
+  _globals['_DESCRIBECRYSTALREQUEST']._serialized_start=193
+  _globals['_DESCRIBECRYSTALREQUEST']._serialized_end=271
+  _globals['_DESCRIBECRYSTALRESPONSE']._serialized_start=274
+  _globals['_DESCRIBECRYSTALRESPONSE']._serialized_end=425
+  _globals['_COUNTORDERINGSREQUEST']._serialized_start=428
+  _globals['_COUNTORDERINGSREQUEST']._serialized_end=569
+  _globals['_COUNTORDERINGSRESPONSE']._serialized_start=572
+  _globals['_COUNTORDERINGSRESPONSE']._serialized_end=863
+  _globals['_COUNTORDERINGSRESPONSE_SUGGESTEDCLUSTERSENTRY']._serialized_start=807
+  _globals['_COUNTORDERINGSRESPONSE_SUGGESTEDCLUSTERSENTRY']._serialized_end=863
+  _globals['_ENUMERATEORDERINGSREQUEST']._serialized_start=866
+  _globals['_ENUMERATEORDERINGSREQUEST']._serialized_end=1029
+  _globals['_ORDERING']._serialized_start=1031
+  _globals['_ORDERING']._serialized_end=1151
+  _globals['_ENUMERATEORDERINGSRESPONSE']._serialized_start=1153
+  _globals['_ENUMERATEORDERINGSRESPONSE']._serialized_end=1250
+  _globals['_MODELSSPEC']._serialized_start=1253
+  _globals['_MODELSSPEC']._serialized_end=1713
+  _globals['_MODELSSPEC_CLUSTERSENTRY']._serialized_start=1666
+  _globals['_MODELSSPEC_CLUSTERSENTRY']._serialized_end=1713
+  _globals['_CREATEMODELSJOBREQUEST']._serialized_start=1716
+  _globals['_CREATEMODELSJOBREQUEST']._serialized_end=1980
+  _globals['_CREATEMODELSJOBREQUEST_LABELSENTRY']._serialized_start=1935
+  _globals['_CREATEMODELSJOBREQUEST_LABELSENTRY']._serialized_end=1980
+  _globals['_CREATEMODELSJOBRESPONSE']._serialized_start=1983
+  _globals['_CREATEMODELSJOBRESPONSE']._serialized_end=2111
+  _globals['_MODELERSERVICE']._serialized_start=2384
+  _globals['_MODELERSERVICE']._serialized_end=2905
 # @@protoc_insertion_point(module_scope)

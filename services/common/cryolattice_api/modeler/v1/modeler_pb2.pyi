@@ -116,6 +116,64 @@ class Crystal(_message.Message):
 Global___Crystal: _TypeAlias = Crystal  # noqa: Y015
 
 @_typing.final
+class DescribeCrystalRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CRYSTAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def crystal(self) -> Global___Crystal:
+        """Ordered or not."""
+
+    def __init__(
+        self,
+        *,
+        crystal: Global___Crystal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["crystal", b"crystal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crystal", b"crystal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeCrystalRequest: _TypeAlias = DescribeCrystalRequest  # noqa: Y015
+
+@_typing.final
+class DescribeCrystalResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPACE_GROUP_FIELD_NUMBER: _builtins.int
+    LENGTHS_ANGSTROM_FIELD_NUMBER: _builtins.int
+    ANGLES_DEG_FIELD_NUMBER: _builtins.int
+    PLANE_CELLS_FIELD_NUMBER: _builtins.int
+    space_group: _builtins.str
+    """International symbol of the structure with its occupancies."""
+    @_builtins.property
+    def lengths_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """a, b, c in angstrom; alpha, beta, gamma in degrees."""
+
+    @_builtins.property
+    def angles_deg(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def plane_cells(self) -> _containers.RepeatedCompositeFieldContainer[_crystal_pb2.PlaneCell]:
+        """Primitive cell in projection along a, b and c."""
+
+    def __init__(
+        self,
+        *,
+        space_group: _builtins.str = ...,
+        lengths_angstrom: _abc.Iterable[_builtins.float] | None = ...,
+        angles_deg: _abc.Iterable[_builtins.float] | None = ...,
+        plane_cells: _abc.Iterable[_crystal_pb2.PlaneCell] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["angles_deg", b"angles_deg", "lengths_angstrom", b"lengths_angstrom", "plane_cells", b"plane_cells", "space_group", b"space_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeCrystalResponse: _TypeAlias = DescribeCrystalResponse  # noqa: Y015
+
+@_typing.final
 class CountOrderingsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

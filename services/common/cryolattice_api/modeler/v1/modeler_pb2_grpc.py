@@ -35,6 +35,11 @@ class ModelerServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.DescribeCrystal = channel.unary_unary(
+                '/cryolattice_api.modeler.v1.ModelerService/DescribeCrystal',
+                request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DescribeCrystalRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DescribeCrystalResponse.FromString,
+                _registered_method=True)
         self.CountOrderings = channel.unary_unary(
                 '/cryolattice_api.modeler.v1.ModelerService/CountOrderings',
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CountOrderingsRequest.SerializeToString,
@@ -55,6 +60,13 @@ class ModelerServiceStub:
 class ModelerServiceServicer:
     """Builds crystal models: every symmetry-inequivalent ordering of partially occupied sites.
     """
+
+    def DescribeCrystal(self, request, context):
+        """Reads a crystal: its symmetry, its cell and what it looks like along its axes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def CountOrderings(self, request, context):
         """Counts orderings and inequivalent classes without enumerating them.
@@ -80,6 +92,11 @@ class ModelerServiceServicer:
 
 def add_ModelerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'DescribeCrystal': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeCrystal,
+                    request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DescribeCrystalRequest.FromString,
+                    response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DescribeCrystalResponse.SerializeToString,
+            ),
             'CountOrderings': grpc.unary_unary_rpc_method_handler(
                     servicer.CountOrderings,
                     request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CountOrderingsRequest.FromString,
@@ -106,6 +123,33 @@ def add_ModelerServiceServicer_to_server(servicer, server):
 class ModelerService:
     """Builds crystal models: every symmetry-inequivalent ordering of partially occupied sites.
     """
+
+    @staticmethod
+    def DescribeCrystal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryolattice_api.modeler.v1.ModelerService/DescribeCrystal',
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DescribeCrystalRequest.SerializeToString,
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DescribeCrystalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def CountOrderings(request,

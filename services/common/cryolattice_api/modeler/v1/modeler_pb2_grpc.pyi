@@ -33,6 +33,8 @@ class ModelerServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ModelerServiceAsyncStub: ...
+    DescribeCrystal: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.DescribeCrystalRequest, _modeler_pb2.DescribeCrystalResponse]
+    """Reads a crystal: its symmetry, its cell and what it looks like along its axes."""
     CountOrderings: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.CountOrderingsRequest, _modeler_pb2.CountOrderingsResponse]
     """Counts orderings and inequivalent classes without enumerating them."""
     EnumerateOrderings: _grpc.UnaryStreamMultiCallable[_modeler_pb2.EnumerateOrderingsRequest, _modeler_pb2.EnumerateOrderingsResponse]
@@ -45,6 +47,8 @@ class ModelerServiceAsyncStub(ModelerServiceStub):
     """Builds crystal models: every symmetry-inequivalent ordering of partially occupied sites."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    DescribeCrystal: _aio.UnaryUnaryMultiCallable[_modeler_pb2.DescribeCrystalRequest, _modeler_pb2.DescribeCrystalResponse]  # type: ignore[assignment]
+    """Reads a crystal: its symmetry, its cell and what it looks like along its axes."""
     CountOrderings: _aio.UnaryUnaryMultiCallable[_modeler_pb2.CountOrderingsRequest, _modeler_pb2.CountOrderingsResponse]  # type: ignore[assignment]
     """Counts orderings and inequivalent classes without enumerating them."""
     EnumerateOrderings: _aio.UnaryStreamMultiCallable[_modeler_pb2.EnumerateOrderingsRequest, _modeler_pb2.EnumerateOrderingsResponse]  # type: ignore[assignment]
@@ -54,6 +58,14 @@ class ModelerServiceAsyncStub(ModelerServiceStub):
 
 class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Builds crystal models: every symmetry-inequivalent ordering of partially occupied sites."""
+
+    @_abc_1.abstractmethod
+    def DescribeCrystal(
+        self,
+        request: _modeler_pb2.DescribeCrystalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_modeler_pb2.DescribeCrystalResponse, _abc.Awaitable[_modeler_pb2.DescribeCrystalResponse]]:
+        """Reads a crystal: its symmetry, its cell and what it looks like along its axes."""
 
     @_abc_1.abstractmethod
     def CountOrderings(
