@@ -56,7 +56,7 @@ def draw_paper(
         page.figures.append(
             FigureOfReport(drawn.name, to_png(drawn.figure), drawn.title, caption, wide=drawn.wide)
         )
-        context.check_cancelled()
+        context.progress(0, 2, f"drew {drawn.name}")
     movie = fading_movie(evidence.series)
     output.add_file(MOVIE, movie)
     shown = " and ".join(f"{one.label}, {len(one.frames)} frames" for one in evidence.series)

@@ -300,15 +300,17 @@ def summary_lines(evidence: PaperEvidence) -> tuple[str, str]:
     (lattice,) = evidence.lattice.summary["lattices"]
     best = evidence.ranking["best"]
     gain = compared_with_paper(evidence)[-1]
+    probability = "above 0.999" if best["probability"] > 0.999 else f"{best['probability']:.3f}"
     answer = (
         f"Na vacancies order in a {lattice['a_angstrom']:.1f} Å cell; cold, reflections last "
         f"{gain.found:.1f} times longer"
     )
     why = (
         f"Ordering {best['ordering_id']}, {best['thickness_angstrom']:.1f} Å thick, probability "
-        f"{best['probability']:.3f}. Counterparts of the figures of Janicek et al., Nano Letters "
-        "2024, 10.1021/acs.nanolett.4c01996; which panel shows what follows its abstract. Each "
-        "figure lies beside this page as PNG and PDF, with the movie and both structures as CIF."
+        f"{probability}. Counterparts of the figures of Janicek et al., Nano Letters "
+        "2024, 10.1021/acs.nanolett.4c01996; what stands for which panel is taken from its "
+        "abstract. Each figure lies beside this page as PNG and PDF, with the movie and both "
+        "structures as CIF."
     )
     return answer, why
 
