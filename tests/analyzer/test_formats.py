@@ -75,6 +75,20 @@ IMAGES = {
     "tiff with a resolution": Case(
         "a.tif", lambda: files.tiff(COUNTS, resolution=(2e8, 2e8), resolutionunit="CENTIMETER")
     ),
+    "tiff of OME": Case(
+        "a.ome.tif",
+        lambda: files.tiff(
+            COUNTS,
+            ome=True,
+            metadata={
+                "axes": "YX",
+                "PhysicalSizeX": 0.05,
+                "PhysicalSizeXUnit": "nm",
+                "PhysicalSizeY": 5e-5,
+                "PhysicalSizeYUnit": "\u00b5m",
+            },
+        ),
+    ),
     "compressed tiff": Case(
         "a.tif",
         lambda: files.tiff(
@@ -332,6 +346,40 @@ def test_of_a_pair_the_mode_gives_the_unit() -> None:
     companions = {"a.emi": files.emi("TEM uP SA Zoom Diffraction")}
     with pytest.raises(InvalidInputError, match="diffraction pattern"):
         read_micrograph(files.ser(COUNTS, 1e8), "a_1.ser", companions=companions)
+
+
+MDOC = b"""PixelSpacing = 0.5
+Voltage = 200
+ImageFile = a.tif
+
+[ZValue = 0]
+Magnification = 81000
+ExposureTime = 2.5
+ExposureDose = 41.2
+DateTime = 12-Mar-24  10:11:12
+
+[ZValue = 1]
+ExposureDose = 99
+"""
+
+
+def test_an_mdoc_tells_what_the_header_does_not() -> None:
+    image = read_micrograph(files.tiff(COUNTS), "a.tif", companions={"a.tif.mdoc": MDOC})
+    assert image.pixel_size_angstrom == 0.5
+    told = image.instrument
+    assert (told.energy_kev, told.magnification, told.exposure_s) == (200, 81e3, 2.5)
+    assert told.dose_e_per_angstrom2 == 41.2
+    assert told.acquired == "12-Mar-24  10:11:12"
+
+
+def test_the_header_comes_before_the_mdoc() -> None:
+    data = files.dm3(COUNTS, (0.07, 0.07), ("nm", "nm"), DM_TAGS)
+    image = read_micrograph(data, "a.dm3", companions={"a.dm3.mdoc": MDOC})
+    assert image.pixel_size_angstrom == pytest.approx(0.7)
+    assert image.instrument.magnification == 48e3
+    for junk in (b"", b"\xff\xfe\0", b"PixelSpacing = nan\nVoltage = -3"):
+        with pytest.raises(MissingCalibrationError):
+            read_micrograph(files.tiff(COUNTS), "a.tif", companions={"a.tif.mdoc": junk})
 
 
 # damage

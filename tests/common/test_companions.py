@@ -11,7 +11,17 @@ from cryolattice.client.companions import companions_of
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("a.emi", "a_1.ser", "a_2.ser", "ab_1.ser", "a_b.EMI", "a_b_1.SER", "a.mrc"):
+    for name in (
+        "a.emi",
+        "a_1.ser",
+        "a_2.ser",
+        "ab_1.ser",
+        "a_b.EMI",
+        "a_b_1.SER",
+        "a.mrc",
+        "b.tif",
+        "b.tif.mdoc",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "a_3.ser").mkdir()
     return tmp_path
@@ -26,6 +36,7 @@ def folder(tmp_path: Path) -> Path:
         ("a_b.EMI", ["a_b_1.SER"]),
         ("ab_1.ser", []),
         ("a.mrc", []),
+        ("b.tif", ["b.tif.mdoc"]),
     ],
 )
 def test_pairs_of_tia(folder: Path, name: str, beside: list[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.analyzer import instrument_files
 from tests.system.conftest import DATA, Deployment
 
 PARENT = DATA / "na2nh2bh4_cubic.cif"
@@ -44,6 +45,16 @@ def _with_nan(path: Path) -> Path:
     return _mrc(path, data, 0.5)
 
 
+def _written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def _pattern(folder: Path) -> Path:
+    _written(folder / "pair.emi", instrument_files.emi("TEM uP SA Zoom Diffraction"))
+    return _written(folder / "pair_1.ser", instrument_files.ser(COUNTS, 1e8))
+
+
 MICROGRAPH = str(DATA / "micrograph_a.mrc")
 Case = tuple[Callable[[Path], list[object]], str, str]
 
@@ -69,6 +80,22 @@ CASES: dict[str, Case] = {
         lambda d: _identify(_mrc(d / "minus.mrc", COUNTS, -1.0)),
         "MISSING_CALIBRATION",
         "angstrom",
+    ),
+    "series without its .emi": (
+        lambda d: _identify(_written(d / "lone_1.ser", instrument_files.ser(COUNTS, 1e8))),
+        "UNREADABLE_FILE",
+        "lone.emi",
+    ),
+    # only with the .emi, which goes up too, is it known to be one
+    "pattern for an image": (
+        lambda d: _identify(_pattern(d)),
+        "INVALID_INPUT",
+        "0.1 1 / nm",
+    ),
+    "picture with an instrument's name": (
+        lambda d: _identify(_written(d / "a.dm4", b"\x89PNG\r\n\x1a\n" + bytes(200))),
+        "UNREADABLE_FILE",
+        "PNG",
     ),
     "not a number": (
         lambda d: _identify(_with_nan(d / "nan.mrc")),

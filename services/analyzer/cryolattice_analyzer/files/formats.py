@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from cryolattice.errors import UnreadableFileError
 from cryolattice_analyzer.files.expansion import unzip
+from cryolattice_analyzer.files.mdoc import add_mdoc
 from cryolattice_analyzer.files.signals import Signal
 
 _MRC, _DM, _TIFF, _HDF5 = "MRC", "DigitalMicrograph", "TIFF", "HDF5"
@@ -81,7 +82,7 @@ def read_signals(
     name : str
         Its name: the extension says the format, and messages quote it.
     companions : mapping of str to bytes, optional
-        Files that belong to it and lie beside it, by name: the .emi of a .ser.
+        Files that belong to it and lie beside it, by name: the .emi of a .ser, SerialEM's .mdoc.
     field : str
         The option that named the file, for messages.
 
@@ -108,7 +109,8 @@ def read_signals(
     # an MRC file without its mark is for its reader to refuse
     if actual != expected and not (actual is None and expected == _MRC):
         raise UnreadableFileError(_misnamed(name, expected, actual), field=field)
-    signals = _read(expected, data, name, companions or {}, field)
+    beside = companions or {}
+    signals = add_mdoc(_read(expected, data, name, beside, field), beside)
     if not signals:
         raise UnreadableFileError(f"{name}: holds no image", field=field)
     return signals

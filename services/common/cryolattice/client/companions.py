@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+_WITH_MDOC = {".mrc", ".mrcs", ".tif", ".tiff"}
 _SERIES_NUMBER = re.compile(r"_\d+$")
 
 
@@ -12,7 +13,7 @@ def companions_of(path: Path) -> list[Path]:
     """Return the files beside `path` that belong to it.
 
     TIA writes ``name.emi`` with the units of ``name_1.ser``, ``name_2.ser``: a .ser goes with its
-    .emi, an .emi with every .ser.
+    .emi, an .emi with every .ser. SerialEM writes ``name.mrc.mdoc`` beside ``name.mrc``.
 
     Parameters
     ----------
@@ -25,6 +26,9 @@ def companions_of(path: Path) -> list[Path]:
         Sorted; empty for most files.
     """
     suffix = path.suffix.lower()
+    if suffix in _WITH_MDOC:
+        mdoc = path.with_name(f"{path.name}.mdoc")
+        return [mdoc] if mdoc.is_file() else []
     if suffix not in {".ser", ".emi"} or not path.parent.is_dir():
         return []
     stem = _SERIES_NUMBER.sub("", path.stem) if suffix == ".ser" else path.stem
