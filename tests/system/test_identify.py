@@ -125,7 +125,9 @@ def test_the_report_is_self_contained(ordered: tuple[Any, Path]) -> None:
     html = (out / "report.html").read_text()
     for name in ("micrograph", "power_spectrum", "averaged_cell", "ranking", "thickness"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert html.count("data:image/png;base64,") == len(list(out.glob("*.png")))
+    assert html.count("data:image/webp;base64,") == len(list(out.glob("*.png")))
+    assert len(html) < 5_000_000
+    assert json.loads((out / "result.json").read_text())["verdict"] == "ordered"
     assert "<script" not in html
     assert "http://" not in html
     assert "https://" not in html

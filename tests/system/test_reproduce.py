@@ -50,7 +50,7 @@ def test_every_figure_is_there_for_screen_and_print(reproduced: tuple[Any, Path]
         assert picture.width <= 178 / 25.4 * 300 + 1
         assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     html = (out / "report.html").read_text()
-    assert html.count("data:image/png;base64,") == len(FIGURES)
+    assert html.count("data:image/webp;base64,") == len(FIGURES)
     assert html.count("data:image/gif;base64,") == 1
 
 

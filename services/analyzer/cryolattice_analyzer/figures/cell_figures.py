@@ -94,6 +94,14 @@ def draw_cells(
     return drawn
 
 
+def upright(direct: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn the rows a and b of a plane cell so that a points along x, as `draw_cells` does."""
+    a_length = float(np.linalg.norm(direct[0]))
+    along = direct[0] / a_length
+    across = float(along[0] * direct[1][1] - along[1] * direct[1][0])
+    return np.array([[a_length, 0.0], [float(direct[1] @ along), across]])
+
+
 def _cartesian(
     image: NDArray[np.float64], direct: NDArray[np.float64], *, order: Literal[0, 1]
 ) -> tuple[NDArray[np.float64], tuple[float, float, float, float], NDArray[np.float64]]:
@@ -101,11 +109,8 @@ def _cartesian(
 
     Returns the picture, its extent in angstrom for `imshow` and the corners of one cell.
     """
-    a_length = float(np.linalg.norm(direct[0]))
-    along = direct[0] / a_length
-    b_along = float(direct[1] @ along)
-    b_across = float(along[0] * direct[1][1] - along[1] * direct[1][0])
-    cell = np.array([[a_length, 0.0], [b_along, b_across]])
+    cell = upright(direct)
+    a_length, (b_along, b_across) = cell[0, 0], cell[1]
     width, height = 2 * a_length, 2 * abs(b_across)
     rows = max(2, round(_COLUMNS * height / width))
     x = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * width

@@ -19,6 +19,8 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 G_MAX_PER_ANGSTROM = 0.7
 FOCAL_SPREAD_ANGSTROM = 30.0
 AMPLITUDE_CONTRAST = 0.07
+REPORT_REVISION = "2"
+"""To be raised whenever a report of the same datasets comes to look different."""
 _LARGEST_SUPERCELL = 12
 _DEFAULT_SUPERCELL = 2
 
@@ -149,6 +151,7 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
         _prepare_paper(spec, inputs)
     if not given:
         raise InvalidInputError("nothing to report on: refer to a dataset", field="micrograph")
+    spec.revision = REPORT_REVISION
     return JobEstimate(tile_count=1, store_bytes=5_000_000, core_seconds=8)
 
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from cryolattice_analyzer.figures.fading_movie import fading_movie
 from cryolattice_analyzer.figures.style import to_pdf, to_png
-from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
+from cryolattice_analyzer.report.page import (
+    Answer,
+    FigureOfReport,
+    Item,
+    Page,
+    Section,
+    TableOfReport,
+)
 from cryolattice_analyzer.report.paper import (
     MOVIE,
     compared_with_paper,
@@ -48,25 +55,35 @@ def draw_paper(
     named = {kind: f"{kind} {_short(reader)}" for kind, reader in readers.items()}
     for field, (reader, label) in zip(("series", "compare"), labelled, strict=True):
         named[field] = f"diffraction series at {label} {_short(reader)}"
-    page.answer, page.explanation = summary_lines(evidence)
+    page.kicker = page.title
+    page.headline, page.lead = summary_lines(evidence)
+    figures: list[Item] = []
     output = context.output
     for drawn in paper_figures(evidence):
         output.add_file(f"{drawn.name}.pdf", to_pdf(drawn.figure))
         caption = f"{drawn.caption} From {', '.join(named[source] for source in drawn.sources)}."
-        page.figures.append(
-            FigureOfReport(drawn.name, to_png(drawn.figure), drawn.title, caption, wide=drawn.wide)
+        figures.append(
+            FigureOfReport(
+                drawn.name,
+                to_png(drawn.figure),
+                drawn.title,
+                caption,
+                f"{drawn.title}: {drawn.caption}",
+                wide=drawn.wide,
+            )
         )
         context.progress(0, 2, f"drew {drawn.name}")
     movie = fading_movie(evidence.series)
     output.add_file(MOVIE, movie)
     shown = " and ".join(f"{one.label}, {len(one.frames)} frames" for one in evidence.series)
-    page.figures.append(
+    figures.append(
         FigureOfReport(
             MOVIE.removesuffix(".gif"),
             movie,
             "Movie. Fading of the diffraction pattern",
             f"Measured: {shown}; each frame with the dose accumulated at its end, on the grey "
             f"scale of the first. From {named['series']}, {named['compare']}.",
+            "Movie of the diffraction patterns of the series, fading frame by frame.",
             wide=True,
             media_type="image/gif",
         )
@@ -75,28 +92,30 @@ def draw_paper(
         if text:
             output.add_file(name, text.encode())
     rows = compared_with_paper(evidence)
-    page.facts += [
-        (
+    page.answers = [
+        Answer(
             f"{row.quantity[0].upper()}{row.quantity[1:]}",
-            f"{rounded(row.found)} {row.unit} (paper: {rounded(row.paper)})",
+            f"{rounded(row.found)} {row.unit}",
+            [f"The paper: {rounded(row.paper)} {row.unit}."],
         )
         for row in rows
     ]
-    page.tables.append(
-        TableOfReport(
-            "Compared with the paper",
-            ["", "paper", "here", "95 %", "unit"],
-            [
-                [row.quantity, rounded(row.paper), rounded(row.found), spread(row.ci95), row.unit]
-                for row in rows
-            ],
-        )
+    table = TableOfReport(
+        "Compared with the paper",
+        ["", "unit", "paper", "here", "95 %"],
+        [
+            [row.quantity, row.unit, rounded(row.paper), rounded(row.found), spread(row.ci95)]
+            for row in rows
+        ],
+        numbers=3,
     )
+    page.sections = [Section("The figures", "", figures), Section("The numbers", "", [table])]
+    page.data = {"comparison": [row.as_dict() for row in rows]}
     output.add_json(
         "figures.json",
         {
             "figures": [
-                {"name": figure.name, "title": figure.title, "caption": figure.caption}
+                {"name": figure.name, "title": figure.title, "caption": figure.look}
                 for figure in page.figures
             ],
             "comparison": [row.as_dict() for row in rows],

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice_analyzer.figures.evidence_figures import agreement_figure, comparison_figure
 from cryolattice_analyzer.figures.micrograph_figures import (
     cell_figure,
     micrograph_figure,
@@ -12,221 +16,331 @@ from cryolattice_analyzer.figures.micrograph_figures import (
 from cryolattice_analyzer.figures.ranking_figures import ranking_figure, thickness_profile_figure
 from cryolattice_analyzer.figures.style import to_png
 from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
-from cryolattice_analyzer.jobs.stored import (
-    StoredLattice,
-    StoredMicrograph,
-    load_average,
-    load_lattice,
-    load_micrograph,
+from cryolattice_analyzer.report.findings import Findings, Ranked, gather
+from cryolattice_analyzer.report.identify_answer import answer, name_of, picture_of
+from cryolattice_analyzer.report.page import (
+    DrawingsOfReport,
+    FigureOfReport,
+    Item,
+    Page,
+    Section,
+    TableOfReport,
 )
-from cryolattice_analyzer.report.page import FigureOfReport, Page, TableOfReport
+from cryolattice_analyzer.report.projected_cell import DISORDERED
+from cryolattice_analyzer.report.ranked_fits import RankedFits
+from cryolattice_analyzer.report.wording import integer, percent, plural, sites_text
 
 if TYPE_CHECKING:
+    from cryolattice.jobs.kinds import Inputs
     from cryolattice.store.reader import DatasetReader
 
 _ROWS = 12
+_EQUIVALENTS = 40
+_DRAWN = 4
+
+_TERMS = {
+    "Ordering": "One way of leaving sites empty, up to the symmetry of the parent; its name is "
+    "made from the sites.",
+    "Score": "Correlation of the model's image of one cell with the averaged cell, 0 to 1.",
+    "χ²/dof": "Mean square of what the model leaves, in units of noise and known model error: 1 is "
+    "a perfect fit, much more than 1 a wrong model.",
+    "Probability": "Share of the evidence that a candidate has among all that were searched, with "
+    "thickness, lens and turn of the lattice free.",
+    "Superlattice": "A repeat longer than the parent's. Its spots lie between those of the parent; "
+    "their strength is given in standard deviations (σ) of the background around them.",
+    "Homometric": "Different structures with the same strengths of all reflections: no diffraction "
+    "pattern tells them apart.",
+    "Defocus": "Positive is underfocus. Astigmatism is the greatest less the least defocus.",
+    "Debye-Waller factor": "How far atoms swing (B, in Å²). Much B looks like another thickness, "
+    "so several are tried.",
+}
 
 
-def describe_identification(page: Page, readers: dict[str, DatasetReader]) -> None:
-    """Add what is known of a micrograph to a page: field, spectrum, cell, ranking."""
-    image = load_micrograph(readers["micrograph"])
-    page.notes += image.warnings
-    found = load_lattice(readers["lattice"]) if "lattice" in readers else None
-    ranking = readers["ranking"].json("ranking.json") if "ranking" in readers else None
-    if ranking is not None:
-        _answer(page, ranking)
-    elif found is None and "lattice" in readers:
-        page.answer = "Undetermined: no lattice is found"
-        page.explanation = readers["lattice"].json("lattice.json")["reason"]
-    page.facts += _facts(image, found, ranking)
-    _field_figures(page, image, found)
-    if "average" in readers:
-        _cell_figure(page, readers)
-    if ranking is not None:
-        _ranking_figures(page, readers["ranking"], ranking)
-        page.tables.append(_ranking_table(ranking))
+def describe_identification(page: Page, readers: dict[str, DatasetReader], inputs: Inputs) -> None:
+    """Add what is known of a micrograph to a page."""
+    found = gather(readers, inputs)
+    page.kicker = f"Which ordering does {found.image.file_name} show?"
+    page.notes += found.image.warnings
+    answer(page, found)
+    page.data = _data(page, found)
+    terms = {"Superlattice": _TERMS["Superlattice"]}
+    if found.ranked is not None:
+        page.notes += found.ranked.ranking["warnings"]
+        page.sections += [_fit_section(found.ranked), _candidates_section(found.ranked)]
+        terms = _TERMS
+    page.sections.append(_image_section(found))
+    page.terms += list(terms.items())
 
 
-def sites_text(sites: list[list[float]]) -> str:
-    """Write positions in units of the parent's axes."""
-    return ", ".join("(" + " ".join(f"{x:g}" for x in site) + ")" for site in sites)
+def _data(page: Page, found: Findings) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "verdict": page.verdict,
+        "lattice": found.lattice.summary if found.lattice else None,
+    }
+    if found.ranked is not None:
+        spread = found.ranked.thickness
+        data |= found.ranked.ranking
+        data["homometric"] = found.ranked.homometric
+        data["thickness"] = {
+            "ci95_angstrom": [spread.low_angstrom, spread.high_angstrom],
+            "thickness_angstrom": spread.thickness_angstrom.tolist(),
+            "probability": spread.probability.tolist(),
+        }
+    return data
 
 
-def _percent(probability: float) -> str:
-    return "more than 99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
-
-
-def _answer(page: Page, ranking: dict[str, Any]) -> None:
-    best = ranking["best"]
-    verdict = ranking["verdict"]
-    percent = _percent(best["probability"])
-    if verdict == "ordered":
-        page.answer = f"Ordered: vacancies at {sites_text(best['vacant_sites'])}"
-        page.explanation = (
-            f"Ordering {best['ordering_id']}, {best['thickness_angstrom']:.1f} Å thick, with a "
-            f"probability of {percent} among {ranking['candidates_searched']} candidates. "
-            "Positions are in units of the parent's axes, the third along the beam."
-        )
-        others = [e for e in best["equivalents"] if e["ordering_id"] != best["ordering_id"]]
-        if others:
-            names = ", ".join(other["ordering_id"] for other in others)
-            page.explanation += f" This view cannot tell it from {names}."
-    elif verdict == "disordered":
-        page.answer = "Disordered: the vacancies follow no pattern"
-        page.explanation = (
-            f"The parent with its mean occupancies explains the image with a probability of "
-            f"{percent} among {ranking['candidates_searched']} candidates."
-        )
-    else:
-        page.answer = "Undetermined: the image does not decide"
-        page.explanation = (
-            f"No group of equivalent orderings reaches a probability of 95 %; the likeliest of "
-            f"{ranking['candidates_searched']} candidates has {percent}."
-        )
-
-
-def _facts(
-    image: StoredMicrograph, found: StoredLattice | None, ranking: dict[str, Any] | None
-) -> list[tuple[str, str]]:
-    facts = []
-    if ranking is not None and ranking["best"]:
-        best = ranking["best"]
-        facts.append(("Thickness", f"{best['thickness_angstrom']:.1f} Å"))
-        facts.append(("Score of the best", f"{best['score']:.4f}"))
-    if found is not None:
-        (lattice,) = found.summary["lattices"]
-        facts.append(
-            (
-                "Repeat that is seen",
-                f"{lattice['a_angstrom']:.3f} × {lattice['b_angstrom']:.3f} Å, "
-                f"{lattice['gamma_deg']:.2f}°",
-            )
-        )
-        facts.append(("Superlattice", f"{found.summary['superlattice_snr']:.1f} σ"))
-    if ranking is not None and ranking["ctf"]:
-        ctf = ranking["ctf"]
-        facts.append(("Defocus", f"{ctf['defocus_angstrom']:.0f} Å"))
-        facts.append(
-            (
-                "Astigmatism",
-                f"{ctf['astigmatism_angstrom']:.0f} Å at {ctf['astigmatism_angle_deg']:.0f}°",
-            )
-        )
-    dose = image.dose_e_per_angstrom2
-    facts.append(("Dose", f"{dose:g} e/Å²" if dose else "not given"))
-    facts.append(
-        (
-            "Microscope",
-            f"{image.energy_kev:g} keV, Cs {image.cs_mm:g} mm, {image.pixel_size_angstrom:g} Å/px",
-        )
-    )
-    return facts
-
-
-def _field_figures(page: Page, image: StoredMicrograph, found: StoredLattice | None) -> None:
-    pixel = image.pixel_size_angstrom
-    area = found.area if found else None
-    page.figures.append(
-        FigureOfReport(
-            "micrograph",
-            to_png(micrograph_figure(image.counts, pixel, area)),
-            f"Micrograph {image.file_name}",
-            f"Low-passed for display; the outlined crystal covers {100 * area.fraction:.0f} % of "
-            "the field."
-            if area
-            else "Low-passed for display.",
-        )
-    )
-    page.figures.append(
-        FigureOfReport(
-            "power_spectrum",
-            to_png(
-                spectrum_figure(
-                    power_spectrum(image.counts, pixel),
-                    found.lattice if found else None,
-                    found.superlattice if found else None,
-                )
-            ),
-            "Power spectrum",
-            "Over its local background; reflections of the parent and of the superlattice are "
-            "marked in the right half.",
-        )
-    )
-
-
-def _cell_figure(page: Page, readers: dict[str, DatasetReader]) -> None:
-    average = load_average(readers["average"])
-    model = None
-    title = "Best model"
-    if "ranking" in readers and "best_image" in _array_names(readers["ranking"]):
-        model = readers["ranking"].array("best_image")
-        best = readers["ranking"].json("ranking.json")["best"]
-        title = f"{best['ordering_id']}, {best['thickness_angstrom']:.1f} Å"
-    page.figures.append(
+def _fit_section(ranked: Ranked) -> Section:
+    best, average = ranked.best, ranked.average
+    marked = None
+    if best["vacant_sites"]:
+        marked = ranked.fits.places(np.asarray(best["vacant_sites"])[:, :2])
+    rings = " Rings mark the vacant sites." if marked is not None else ""
+    title = f"{name_of(best)}, {best['thickness_angstrom']:.1f} Å"
+    predictions = [(name_of(best), ranked.fits.best[0].prediction)]
+    if ranked.fits.second is not None:
+        predictions.append((name_of(ranked.ranking["ranking"][1]), ranked.fits.second.prediction))
+    items: list[Item] = [
         FigureOfReport(
             "averaged_cell",
-            to_png(cell_figure(average, model, model_title=title)),
-            "Averaged cell beside the best model",
-            f"Mean of {average.cells:.0f} cells, and the model's image through the fitted lens.",
+            to_png(comparison_figure(average, ranked.model_image, title, marked)),
+            "The averaged cell beside the best model",
+            "The first two must look alike, in the places and in the depth of grey; the difference "
+            f"should have no pattern. It holds {_left(average.image, ranked.model_image)} of the "
+            f"contrast.{rings} Mean of {integer(average.cells)} cells.",
+            "Three panels: the averaged cell of the micrograph, the image of the best model on the "
+            "same grey scale, and their difference in standard errors.",
             wide=True,
-        )
+        ),
+        FigureOfReport(
+            "agreement",
+            to_png(agreement_figure(average, predictions)),
+            "Agreement from coarse to fine",
+            "The best model should stay near 1 up to the dashed line, beyond which the average "
+            "holds little signal. Where the next candidate falls away is what decides.",
+            "Correlation of model and averaged cell against spatial frequency, for the best and "
+            "the next candidate.",
+        ),
+        _thickness_figure(ranked.fits),
+    ]
+    return Section("The fit", "What the averaged image looks like, and what explains it.", items)
+
+
+def _left(observed: NDArray[np.float64], predicted: NDArray[np.float64]) -> str:
+    """Write how much of an image's contrast a model leaves."""
+    return f"{100 * float((observed - predicted).std() / observed.std()):.1f} %"
+
+
+def _thickness_figure(ranked: RankedFits) -> FigureOfReport:
+    fits = ranked.best
+    freedom = max(fits[0].terms - fits[0].parameters.shape[1], 1)
+    thickness = np.unique(np.concatenate([f.thickness_angstrom for f in fits]).round(6))
+    best = np.array(
+        [
+            min(
+                float(f.chi2[np.isclose(f.thickness_angstrom, t)].min(initial=np.inf)) for f in fits
+            )
+            for t in thickness
+        ]
+    )
+    return FigureOfReport(
+        "thickness",
+        to_png(thickness_profile_figure(thickness, best / freedom)),
+        "Misfit over thickness",
+        "One deep minimum fixes the thickness; a second of the same depth would be an alternative. "
+        "The lens is fitted again at every thickness, and the best Debye-Waller factor taken.",
+        "Chi square per degree of freedom of the best candidate against thickness, with its "
+        "minimum marked.",
     )
 
 
-def _array_names(reader: DatasetReader) -> set[str]:
-    return {key.split("/")[1] for key in reader.keys if key.startswith("data.zarr/")}
-
-
-def _ranking_figures(page: Page, reader: DatasetReader, ranking: dict[str, Any]) -> None:
-    page.figures.append(
+def _candidates_section(ranked: Ranked) -> Section:
+    ranking = ranked.ranking
+    rows = ranking["ranking"]
+    items: list[Item] = [
         FigureOfReport(
             "ranking",
-            to_png(ranking_figure(ranking["ranking"])),
-            "Ranking",
-            "Misfit of every candidate with its best thickness and lens, best first.",
+            to_png(ranking_figure(rows)),
+            "Misfit of every candidate",
+            "A gap between the first and the next is what makes the answer sure. Each is shown "
+            "with the thickness and lens that suit it best.",
+            "Chi square per degree of freedom of all candidates, best first.",
         )
-    )
-    page.figures.append(
-        FigureOfReport(
-            "thickness",
-            to_png(
-                thickness_profile_figure(
-                    reader.array("profile_thickness"), reader.array("profile_chi2_per_dof")
-                )
-            ),
-            "Misfit of the best candidate over thickness",
-            "Every thickness with the lens fitted again.",
+    ]
+    drawn = [
+        (picture.svg, (name_of(row), f"χ²/dof {row['chi2_per_dof']:.3g}"))
+        for row in rows[:_DRAWN]
+        if (picture := picture_of(ranked.models, row)) is not None
+    ]
+    if drawn:
+        items.append(
+            DrawingsOfReport(
+                "The best and its rivals",
+                drawn,
+                "How much a rival differs: candidates far apart in misfit may differ by one atom.",
+            )
         )
+    items.append(_ranking_table(ranking))
+    members = rows[0]["equivalents"]
+    if len(members) > 1:
+        items.append(
+            TableOfReport(
+                "What this view cannot tell apart",
+                ["ordering", "vacant sites"],
+                [[m["ordering_id"], _sites(m["vacant_sites"])] for m in members[:_EQUIVALENTS]],
+                f"{min(len(members), _EQUIVALENTS)} of {plural(len(members), 'ordering')} that "
+                "project alike along the beam; the rest is in the JSON.",
+            )
+        )
+    return Section(
+        "The candidates",
+        f"{plural(ranking['candidates_searched'], 'candidate')}: every inequivalent ordering of "
+        "the supercell, and the parent without order.",
+        items,
     )
+
+
+def _sites(sites: list[list[float]]) -> str:
+    return sites_text(sites, 24) or "mean occupancies"
 
 
 def _ranking_table(ranking: dict[str, Any]) -> TableOfReport:
     rows = [
         [
             str(place),
-            row["ordering_id"],
-            sites_text(row["vacant_sites"]) or "mean occupancies",
+            "without order" if row["ordering_id"] == DISORDERED else row["ordering_id"],
+            _sites(row["vacant_sites"]),
             " ".join(str(x) for x in row["zone_axis"]),
             f"{row['thickness_angstrom']:.1f}",
             f"{row['chi2_per_dof']:.2f}",
             f"{row['score']:.4f}",
-            f"{row['probability']:.4f}",
+            percent(row["probability"]),
         ]
         for place, row in enumerate(ranking["ranking"][:_ROWS], start=1)
     ]
     return TableOfReport(
         "The likeliest candidates",
-        [
-            "",
-            "ordering",
-            "vacant sites",
-            "zone axis",
-            "thickness (Å)",
-            "χ²/dof",
-            "score",
-            "probability",
-        ],
+        ["", "ordering", "vacant sites", "beam", "thickness (Å)", "χ²/dof", "score", "probability"],
         rows,
-        f"{min(_ROWS, len(ranking['ranking']))} of {ranking['candidates_searched']} candidates. "
-        "The score is the correlation of the coefficients of the averaged cell with the model's.",
+        f"{len(rows)} of {len(ranking['ranking'])} groups that differ in this view. Sites in units "
+        "of the parent's axes, the third along the beam.",
+        numbers=4,
+        marked=1 if ranking["verdict"] != "undetermined" else 0,
+    )
+
+
+def _image_section(found: Findings) -> Section:
+    image, lattice = found.image, found.lattice
+    pixel = image.pixel_size_angstrom
+    spectrum = to_png(
+        spectrum_figure(
+            power_spectrum(image.counts, pixel),
+            lattice.lattice if lattice else None,
+            lattice.superlattice if lattice else None,
+        )
+    )
+    ordered = lattice is not None and lattice.superlattice.supercell != (1, 1)
+    look = "No spot stands out: that is why there is no answer."
+    if lattice is not None:
+        look = "Rings mark the parent's reflections that stand out, on the right half. " + (
+            "Squares between them are the superlattice: they are there only if the vacancies order."
+            if ordered
+            else "Nothing stands out between them: no longer repeat is seen."
+        )
+    items: list[Item] = [
+        FigureOfReport(
+            "power_spectrum",
+            spectrum,
+            "Power spectrum",
+            look,
+            "Power spectrum of the micrograph over its local background"
+            + (", parent and superlattice spots marked." if lattice else "; no spots are marked."),
+        ),
+        FigureOfReport(
+            "micrograph",
+            to_png(micrograph_figure(image.counts, pixel, lattice.area if lattice else None)),
+            "The micrograph",
+            "The outline is the crystal that was averaged; it should hold what you take for "
+            "crystal and leave out film and edges."
+            if lattice
+            else "Low-passed for display. Is there a crystal in it?",
+            f"The micrograph {image.file_name}, low-passed"
+            + (", with the crystal outlined." if lattice else "."),
+        ),
+    ]
+    if found.average is not None and found.ranked is None:
+        items.append(
+            FigureOfReport(
+                "averaged_cell",
+                to_png(cell_figure(found.average)),
+                "The averaged cell",
+                f"Mean of {integer(found.average.cells)} cells.",
+                "The averaged cell of the micrograph.",
+            )
+        )
+    items.append(_measured(found))
+    return Section("The image", "What was measured on the micrograph itself.", items)
+
+
+def _measured(found: Findings) -> TableOfReport:
+    """Tabulate what was measured, and where each number comes from."""
+    rows: list[list[str]] = []
+    if found.lattice is not None:
+        (lattice,) = found.lattice.summary["lattices"]
+        rows += [
+            ["repeat seen", _lattice_words(lattice), "reflections of the power spectrum"],
+            ["turn of a from x", f"{lattice['rotation_deg']:.2f}°", "the same"],
+            [
+                "superlattice",
+                f"{found.lattice.summary['superlattice_snr']:.1f} σ",
+                "spots between the parent's, over their local background",
+            ],
+            [
+                "area of crystal",
+                f"{100 * found.lattice.area.fraction:.0f} % of the field",
+                "where the reflections are strong",
+            ],
+        ]
+    if found.average is not None:
+        rows.append(
+            [
+                "averaged",
+                f"{integer(found.average.cells)} cells, error "
+                f"{100 * found.average.image_standard_error:.1f} % of the mean",
+                "all Fourier coefficients together, over the crystal",
+            ]
+        )
+    if found.ranked is not None:
+        ctf = found.ranked.ranking["ctf"]
+        rows.append(
+            [
+                "lens",
+                f"defocus {ctf['defocus_angstrom']:.0f} Å, astigmatism "
+                f"{ctf['astigmatism_angstrom']:.0f} Å at {ctf['astigmatism_angle_deg']:.0f}°",
+                "fitted with the best model",
+            ]
+        )
+    if found.ctf is not None:
+        film = "rings too faint to be sure of"
+        if found.ctf.found:
+            film = (
+                f"U {found.ctf.defocus_u_angstrom:.0f}, V {found.ctf.defocus_v_angstrom:.0f} Å, "
+                f"{found.ctf.angle_deg:.0f}°, to {found.ctf.fit_resolution_angstrom:.1f} Å"
+            )
+        rows.append(["lens, by the film", film, "its rings: where the search starts"])
+    image = found.image
+    dose = image.dose_e_per_angstrom2
+    rows += [
+        ["dose", f"{dose:g} e/Å²" if dose else "not given", "file or option"],
+        [
+            "microscope",
+            f"{image.energy_kev:g} keV, Cs {image.cs_mm:g} mm, {image.pixel_size_angstrom:g} Å/px",
+            "file or option, else assumed and said in the warnings",
+        ],
+    ]
+    return TableOfReport("Measured", ["", "value", "from"], rows)
+
+
+def _lattice_words(lattice: dict[str, Any]) -> str:
+    return (
+        f"{lattice['a_angstrom']:.3f} × {lattice['b_angstrom']:.3f} Å, {lattice['gamma_deg']:.2f}°"
     )

@@ -263,11 +263,14 @@ class ReportSpec(_message.Message):
     DEFOCUS_ANGSTROM_FIELD_NUMBER: _builtins.int
     CS_MM_FIELD_NUMBER: _builtins.int
     POWER_SPECTRUM_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     PAPER_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     defocus_angstrom: _builtins.float
     """For images drawn from `beams` alone."""
     cs_mm: _builtins.float
+    revision: _builtins.str
+    """Of what draws the page; filled in, so that a newer program draws it anew."""
     @_builtins.property
     def micrograph(self) -> _dataset_pb2.DatasetRef:
         """What to show; each may be absent."""
@@ -314,11 +317,12 @@ class ReportSpec(_message.Message):
         defocus_angstrom: _builtins.float = ...,
         cs_mm: _builtins.float = ...,
         power_spectrum: _dataset_pb2.DatasetRef | None = ...,
+        revision: _builtins.str = ...,
         paper: Global___PaperFigures | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
