@@ -6,8 +6,10 @@ BIN := .venv/bin
 PACKAGES := common modeler simulator analyzer
 TEST_ENVIRONMENT := RAY_AUTH_MODE=disabled OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 LOCK_INPUTS := pyproject.toml $(PACKAGES:%=services/%/pyproject.toml)
+COMPILE := $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
+  --no-emit-package cryolattice $(patsubst %,--no-emit-package cryolattice-%,$(filter-out common,$(PACKAGES)))
 
-.PHONY: help setup lock stubs reference format lint test demo clean
+.PHONY: help setup lock stubs reference format lint deploy-check images test demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,9 +29,12 @@ $(UV):
 	@touch $@
 
 lock: | $(UV) ## recompute requirements.lock
-	@$(UV) pip compile $(LOCK_INPUTS) --group dev --all-extras --universal --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-emit-package cryolattice $(patsubst %,--no-emit-package cryolattice-%,$(filter-out common,$(PACKAGES))) \
-	  --custom-compile-command "make lock" -o requirements.lock --quiet
+	@$(COMPILE) $(LOCK_INPUTS) --group dev --all-extras -o requirements.lock
+	@for image in modeler simulator analyzer; do $(COMPILE) -c requirements.lock --extra postgresql -o deploy/images/$$image.lock \
+	  services/common/pyproject.toml services/$$image/pyproject.toml || exit; done
+	@$(COMPILE) -c requirements.lock -o deploy/images/ray.lock services/{simulator,analyzer}/pyproject.toml deploy/images/ray.in
+	@$(COMPILE) -c requirements.lock -o deploy/images/build.lock deploy/images/build.in
+	@$(COMPILE) -o deploy/checks/checkov.lock deploy/checks/checkov.in
 
 stubs: .venv/.complete ## regenerate services/common/cryolattice_api from protos/
 	@$(BIN)/python tools/generate_stubs.py
@@ -50,6 +55,22 @@ lint: .venv/.complete ## formatting, lint, types, import rules, protocols, stubs
 	@echo "==> stubs" && $(BIN)/python tools/generate_stubs.py --check
 	@echo "==> reference" && $(BIN)/python tools/generate_reference.py --check
 	@echo "==> buf breaking" && tools/check_breaking.sh
+
+.bootstrap/checkov/.complete: deploy/checks/checkov.lock .venv/.complete
+	@echo "==> installing checkov, whose dependencies are not ours, into .bootstrap"
+	@$(UV) venv --quiet --clear --python $(BIN)/python .bootstrap/checkov
+	@$(UV) pip sync --quiet --python .bootstrap/checkov/bin/python --require-hashes $<
+	@touch $@
+
+deploy-check: .venv/.complete .bootstrap/checkov/.complete ## lint images, manifests and scripts of deploy/
+	@echo "==> hadolint" && $(BIN)/hadolint deploy/images/*.Dockerfile
+	@if command -v shellcheck > /dev/null; then echo "==> shellcheck" && shellcheck $$(git ls-files '*.sh' '*.sbatch'); else echo "==> shellcheck is not installed: skipped"; fi
+	@echo "==> checkov" && mkdir -p .bootstrap/manifests
+	@for overlay in local production; do $(BIN)/kubectl kustomize deploy/kustomize/overlays/$$overlay > .bootstrap/manifests/$$overlay.yaml || exit; done
+	@.bootstrap/checkov/bin/checkov --framework kubernetes --compact --quiet --skip-download -d .bootstrap/manifests
+
+images: ## build the images with docker, podman or buildah
+	@deploy/images/build.sh
 
 test: .venv/.complete ## set up and run the suite
 	@echo "==> pytest"

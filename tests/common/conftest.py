@@ -29,7 +29,7 @@ QueueModels = Callable[[modeler_pb2.ModelsSpec], str]
 def _environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        for name in ("HOME", "STORE_URL", "LEDGER_URL", "PROJECT"):
+        for name in ("HOME", "STORE_URL", "LEDGER_URL", "PROJECT", "SERVER"):
             patch.delenv(f"CRYOLATTICE_{name}", raising=False)
         yield
 

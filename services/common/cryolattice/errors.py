@@ -174,6 +174,13 @@ class StoreUnavailableError(CryolatticeError):
     reason = "STORE_UNAVAILABLE"
 
 
+class RayUnavailableError(CryolatticeError):
+    """The Ray cluster that computes the tiles does not answer, or refuses its token."""
+
+    code = "UNAVAILABLE"
+    reason = "RAY_UNAVAILABLE"
+
+
 class CorruptDataError(CryolatticeError):
     """A stored object differs from what was committed, or is missing."""
 

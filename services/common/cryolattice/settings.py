@@ -23,6 +23,8 @@ class Settings(BaseSettings):
         SQLAlchemy URL of the ledger's database.
     project : str
         Project of the client's jobs and datasets.
+    server : str
+        Deployment that the client uses, as `--server` names it; none unless set.
     metrics_port : int
         Where a server shows its metrics by HTTP; 0 for nowhere.
     """
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
     store_url: str = ""
     ledger_url: str = ""
     project: str = "default"
+    server: str = ""
     metrics_port: int = Field(default=9090, ge=0, le=65535)
 
     @model_validator(mode="after")

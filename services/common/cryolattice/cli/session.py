@@ -20,7 +20,13 @@ errors = Console(stderr=True)
 
 Server = Annotated[
     str | None,
-    typer.Option("--server", metavar="HOST:PORT", help="Use a deployment, not this machine."),
+    typer.Option(
+        "--server",
+        metavar="HOST:PORT",
+        help="Use a deployment, not this machine; modeler=HOST:PORT,simulator=HOST:PORT,"
+        "analyzer=HOST:PORT where its services have addresses of their own. "
+        "Default: CRYOLATTICE_SERVER.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

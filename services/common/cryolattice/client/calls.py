@@ -68,8 +68,10 @@ def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
     if status is not None:
         return from_status(status)
     if code == grpc.StatusCode.UNAVAILABLE:
+        # of several addresses the details name the one that failed
+        which = f"{address} ({details})" if "=" in address else address
         return ServerUnavailableError(
-            f"no Cryolattice server answers at {address}: start one with 'cryolattice serve all', "
+            f"no Cryolattice server answers at {which}: start one with 'cryolattice serve all', "
             "or leave --server out to work on this machine"
         )
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:

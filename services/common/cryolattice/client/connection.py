@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from cryolattice.client.calls import call, open_channel, stream
 from cryolattice.client.companions import companions_of
 from cryolattice.client.embedded import EmbeddedServer
+from cryolattice.client.routing import RoutedChannel, service_of
 from cryolattice.error_status import from_status
 from cryolattice.errors import (
     JobCancelledError,
@@ -61,7 +62,8 @@ class Connection:
     Parameters
     ----------
     server : str, optional
-        ``HOST:PORT`` of a deployment; without it every installed service runs in this process,
+        ``HOST:PORT`` of a deployment, or addresses as `routing.parse_addresses` reads them; without
+        it that of the settings, and without either every installed service runs in this process,
         with its data where the settings say.
     settings : Settings, optional
         Instead of those of the environment.
@@ -83,6 +85,7 @@ class Connection:
 
     def __init__(self, server: str | None = None, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        server = server or self.settings.server
         embedded = None if server else EmbeddedServer(self.settings)
         self.address = server or (embedded.address if embedded else "")
         self.parent = project_name(self.settings.project)
@@ -90,6 +93,7 @@ class Connection:
         self.modeler = modeler_pb2_grpc.ModelerServiceStub(channel)
         self.simulator = simulator_pb2_grpc.SimulatorServiceStub(channel)
         self.analyzer = analyzer_pb2_grpc.AnalyzerServiceStub(channel)
+        self._channel = channel
         self._jobs = job_service_pb2_grpc.JobServiceStub(channel)
         self._datasets = dataset_service_pb2_grpc.DatasetServiceStub(channel)
         self._active: set[str] = set()
@@ -164,7 +168,12 @@ class Connection:
     def resume_job(self, name: str) -> job_pb2.Job:
         """Run a failed, cancelled or abandoned job again."""
         request = job_service_pb2.ResumeJobRequest(name=name)
-        job: job_pb2.Job = self.call(self._jobs.ResumeJob, request).job
+        jobs = self._jobs
+        if isinstance(self._channel, RoutedChannel):
+            # every service can tell of a job, only its own can run it
+            service = service_of(self.get_job(name).spec.type_url)
+            jobs = job_service_pb2_grpc.JobServiceStub(self._channel.channels[service])
+        job: job_pb2.Job = self.call(jobs.ResumeJob, request).job
         return job
 
     def delete_job(self, name: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
-from cryolattice.errors import CryolatticeError, InternalError
+from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
 from cryolattice.ledger.totals import CANDIDATE_SECONDS, TILE_SECONDS, Increments
@@ -134,23 +134,18 @@ def _run_on_ray(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     started_here = not ray.is_initialized()
     if started_here:
-        local = "RAY_ADDRESS" not in os.environ
-        ray.init(
-            include_dashboard=False if local else None,
-            num_cpus=len(os.sched_getaffinity(0)) if local else None,
-            logging_level=logging.WARNING,
-            log_to_driver=False,
-        )
+        _connect(ray)
     try:
         task: Any = ray.remote(num_cpus=1, max_retries=3)(_compute_tile)
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        capacity = 2 * max(1, int(resources.get("CPU", 1)))
         reused = done = total - sum(len(tiles) for tiles in rounds)
         context.progress(done, total, "computing", reused=reused)
         for tiles in rounds:
             waiting = list(reversed(tiles))
             running: set[ray.ObjectRef[Any]] = set()
             while waiting or running:
+                # asked again each time: a cluster grows while more tasks wait than it has cores
+                resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+                capacity = 2 * max(1, int(resources.get("CPU", 1)))
                 while waiting and len(running) < capacity:
                     running.add(task.remote(*arguments, waiting.pop()))
                 finished, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
@@ -167,6 +162,25 @@ def _run_on_ray(
     finally:
         if started_here:
             ray.shutdown()
+
+
+def _connect(ray_module: Any) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray_module.init(
+            include_dashboard=None if address else False,
+            num_cpus=None if address else len(os.sched_getaffinity(0)),
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
+    except (ConnectionError, RuntimeError) as error:
+        if not address:
+            raise
+        raise RayUnavailableError(
+            f"the Ray cluster at {address} cannot be used ({str(error).splitlines()[0]}): see that "
+            "it runs and that RAY_AUTH_TOKEN is its token, then resume the job",
+            field="RAY_ADDRESS",
+        ) from error
 
 
 def _outcome(ray_module: Any, reference: Any) -> _Tile:
