@@ -8,6 +8,7 @@ import pytest
 
 from cryolattice.client.results.doses import CriticalDoses
 from cryolattice.client.results.identification import Identification
+from cryolattice.client.results.imaging import AveragedCell, Ctf, Lattices
 from cryolattice.client.results.reproduction import Reproduction
 
 SITES = [[0.0, 0.5, 0.5], [0.5, 1.0, 0.5]]
@@ -124,3 +125,86 @@ def test_a_reproduction() -> None:
     shown = found._repr_html_()
     assert "28.5 - 29.8" in shown
     assert "<script>" not in shown
+
+
+ASIDE: dict[str, Any] = {"warnings": ["<b>"], "dataset": "projects/default/datasets/0"}
+
+
+def _of_a_micrograph(cls: type[Any], document: dict[str, Any]) -> Any:
+    found = cls.from_document(document, dataset=None, make_report=lambda: None)
+    assert found.to_dict() == document
+    shown = found._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown
+    return found
+
+
+def test_a_lens() -> None:
+    used = {"amplitude_contrast": 0.07, "energy_kev": 300.0, "cs_mm": 2.7}
+    fitted = {
+        "defocus_u_angstrom": 2580.0,
+        "defocus_v_angstrom": 2420.0,
+        "angle_deg": 22.4,
+        "fit_resolution_angstrom": 3.1,
+        "ci95": {"defocus_u_angstrom": [2570.0, 2590.0]},
+    }
+    found = _of_a_micrograph(Ctf, {"found": True, **fitted, **used, **ASIDE})
+    assert found.ci95 == {"defocus_u_angstrom": (2570.0, 2590.0)}
+    assert repr(found) == "<Ctf: defocus 2580 and 2420 Å, U at 22.4°, rings to 3.1 Å>"
+    assert "2570 - 2590" in found._repr_html_()
+    nothing = {"found": False, **dict.fromkeys(fitted), **used, **ASIDE}
+    assert repr(_of_a_micrograph(Ctf, nothing)) == "<Ctf: no rings of an amorphous film>"
+
+
+def test_lattices() -> None:
+    row = {
+        "a_angstrom": 9.4,
+        "b_angstrom": 9.41,
+        "gamma_deg": 90.0,
+        "rotation_deg": 12.0,
+        "spots": 14,
+        "superlattice": [2, 2],
+        "mismatch_percent": None,
+    }
+    document = {"found": True, "lattices": [row], "superlattice_snr": 30.0, "reason": None, **ASIDE}
+    found = _of_a_micrograph(Lattices, document)
+    assert found.lattices[0].superlattice == (2, 2)
+    assert "repeat 2 x 2" in repr(found)
+    none = {**document, "found": False, "lattices": [], "reason": "too few spots"}
+    assert repr(_of_a_micrograph(Lattices, none)) == "<Lattices: none: too few spots>"
+
+
+def test_an_averaged_cell() -> None:
+    document = {
+        "found": True,
+        "cell": {
+            "a_angstrom": 9.4,
+            "b_angstrom": 9.4,
+            "gamma_deg": 90.0,
+            "rotation_deg": 12.0,
+            "supercell": [2, 2],
+        },
+        "cells": 1468.7,
+        "area_angstrom2": 1.3e5,
+        "mean_counts": 4.4,
+        "image_standard_error": 0.008,
+        "reflections": [
+            {
+                "h": 1,
+                "k": 0,
+                "d_angstrom": 9.4,
+                "amplitude": 0.1,
+                "phase_deg": 10.0,
+                "standard_error": 0.002,
+                "snr": 50.0,
+            }
+        ],
+        **ASIDE,
+    }
+    found = _of_a_micrograph(AveragedCell, document)
+    assert found.cell.supercell == (2, 2)
+    assert found.reflections[0].d_angstrom == 9.4
+    assert "1469 cells of 9.400 x 9.400 Å, standard error 0.8 %" in repr(found)
+    empty = {name: None for name in document if name not in {"found", "reflections", *ASIDE}}
+    nothing = {"found": False, **empty, "reflections": [], **ASIDE}
+    assert repr(_of_a_micrograph(AveragedCell, nothing)) == "<AveragedCell: no lattice>"

@@ -77,3 +77,18 @@ def test_simulate(lab: cryolattice.Lab, cryolattice: Run) -> None:
     total = (np.abs(psi.fillna(0)) ** 2).sum("beam")
     assert float(total.min()) > 0.95
     assert float(total.max()) < 1.001
+
+
+def test_lens_lattice_and_cell(lab: cryolattice.Lab) -> None:
+    micrograph = DATA / "micrograph_a.mrc"
+    cell = lab.average(micrograph, parent=PARENT, zone_axes="c")
+    assert cell.cell is not None
+    assert cell.cell.a_angstrom == pytest.approx(9.40, rel=1e-3)
+    assert cell.dataset["image"].dims == ("v", "u")
+    # the lattice under it is in the store by now
+    lattice = lab.lattice(micrograph, parent=PARENT)
+    assert lattice.dataset in cell.dataset.inputs
+    assert lattice.lattices[0].superlattice == (2, 2)
+    lens = lab.ctf(micrograph, energy_kev=300, cs_mm=2.7)
+    assert not lens.found, "the example has no amorphous film"
+    assert lens.warnings

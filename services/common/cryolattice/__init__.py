@@ -7,9 +7,10 @@
 >>> lab.jobs, lab.datasets                       # everything that was made, as tables
 >>> lab.close()
 
-`Lab` has the questions; its answers are `Identification`, `CriticalDoses`, `Orderings` and
-`Simulation`. `Job` is work that can be watched, cancelled and found again, `Dataset` what it
-made: arrays for xarray, files, figures, structures for ASE. Errors are in `cryolattice.errors`.
+`Lab` has the questions; its answers are `Identification`, `CriticalDoses`, `Orderings`,
+`Simulation`, `Ctf`, `Lattices`, `AveragedCell` and `Reproduction`. `Job` is work that can be
+watched, cancelled and found again, `Dataset` what it made: arrays for xarray, files, figures,
+structures for ASE. Errors are in `cryolattice.errors`.
 Lengths are in angstrom, doses in e/angstrom^2, energies in keV, angles in degrees.
 """
 
@@ -24,28 +25,38 @@ if TYPE_CHECKING:
     from cryolattice.client.lab import Lab, connect
     from cryolattice.client.results.doses import CriticalDoses
     from cryolattice.client.results.identification import Identification
+    from cryolattice.client.results.imaging import AveragedCell, Ctf, Lattices
     from cryolattice.client.results.orderings import Orderings
+    from cryolattice.client.results.reproduction import Reproduction
     from cryolattice.client.results.simulation import Simulation
 
 __all__ = [
+    "AveragedCell",
     "CriticalDoses",
+    "Ctf",
     "Dataset",
     "Identification",
     "Job",
     "Lab",
+    "Lattices",
     "Orderings",
+    "Reproduction",
     "Simulation",
     "connect",
 ]
 
 # the client brings gRPC and zarr: a module that needs neither should not pay for them
 _MODULES = {
+    "AveragedCell": "results.imaging",
     "CriticalDoses": "results.doses",
+    "Ctf": "results.imaging",
     "Dataset": "datasets",
     "Identification": "results.identification",
     "Job": "jobs",
     "Lab": "lab",
+    "Lattices": "results.imaging",
     "Orderings": "results.orderings",
+    "Reproduction": "results.reproduction",
     "Simulation": "results.simulation",
     "connect": "lab",
 }

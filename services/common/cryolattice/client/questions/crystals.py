@@ -1,0 +1,178 @@
+"""Questions of crystals: their orderings, structures and what they would look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from cryolattice.client.datasets import Dataset
+from cryolattice.client.jobs import Job
+from cryolattice.client.questions.asking import Asking, Clusters, FilePath, as_path
+from cryolattice.client.results.orderings import Orderings
+from cryolattice.client.results.simulation import Simulation
+from cryolattice.workflows.identify import GREATEST_THICKNESS_ANGSTROM
+from cryolattice.workflows.models import build_models, models_question
+from cryolattice.workflows.orderings import enumerate_orderings
+from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
+from cryolattice.workflows.steps import AUTO_CLUSTERS
+
+
+class CrystalQuestions(Asking):
+    """Questions of crystals."""
+
+    def enumerate(
+        self,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        *,
+        out: FilePath | None = None,
+    ) -> Orderings:
+        """List every symmetry-inequivalent ordering of the partially occupied sites.
+
+        Parameters
+        ----------
+        parent : path
+            CIF of the parent crystal.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        out : path, optional
+            A new folder for one CIF each and ``orderings.json``.
+
+        Returns
+        -------
+        Orderings
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal or the supercell.
+        """
+        with self._waiting() as (connection, follow):
+            document = enumerate_orderings(
+                connection,
+                Path(parent),
+                supercell,
+                out=as_path(out),
+                on_progress=follow.counter("orderings"),
+            )
+        return Orderings.from_document(document)
+
+    def models(
+        self,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        *,
+        orderings: Sequence[str] = (),
+        zone_axes: Literal["c", "all"] = "c",
+        clusters: Clusters = AUTO_CLUSTERS,
+    ) -> Dataset:
+        """Build the structures of orderings; `Dataset.atoms` gives them to ASE.
+
+        Parameters
+        ----------
+        parent : path
+            CIF of the parent crystal.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        orderings : sequence of str
+            Only these ids; without them all, and the disordered crystal.
+        zone_axes : "c" or "all"
+            Views along c, or along every axis of the supercell.
+        clusters : "auto", or dict of str to str
+            Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
+
+        Returns
+        -------
+        Dataset
+            Of kind ``models``.
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal or the options.
+        """
+        with self._waiting() as (connection, follow):
+            question = models_question(
+                connection,
+                Path(parent),
+                supercell,
+                zone_axes=zone_axes,
+                clusters=clusters,
+                orderings=orderings,
+            )
+            ref = build_models(connection, question.spec, follow)
+        return self._at(ref)
+
+    def simulate(
+        self,
+        structure: FilePath,
+        *,
+        supercell: tuple[int, int, int] = (1, 1, 1),
+        ordering: str | None = None,
+        greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM,
+        thickness_step_angstrom: float | None = None,
+        energy_kev: float = 300.0,
+        cs_mm: float = 2.7,
+        defocus_angstrom: float = 0.0,
+        clusters: Clusters = AUTO_CLUSTERS,
+        out: FilePath | None = None,
+    ) -> Simulation:
+        """Simulate one crystal along c by multislice, over a series of thicknesses.
+
+        Parameters
+        ----------
+        structure : path
+            CIF.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        ordering : str, optional
+            Id of an ordering of the supercell; without it the crystal as its file gives it.
+        greatest_thickness_angstrom : float
+        thickness_step_angstrom : float, optional
+            One period along c unless given.
+        energy_kev : float
+        cs_mm, defocus_angstrom : float
+            Of the images of the report alone; positive defocus is under focus.
+        clusters : "auto", or dict of str to str
+            Cluster ion by site label; "auto" places none here.
+        out : path, optional
+            Folder for the images.
+
+        Returns
+        -------
+        Simulation
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the file or the options.
+        """
+        options = SimulateOptions(
+            supercell=supercell,
+            ordering=ordering,
+            greatest_thickness_angstrom=greatest_thickness_angstrom,
+            thickness_step_angstrom=thickness_step_angstrom,
+            energy_kev=energy_kev,
+            cs_mm=cs_mm,
+            defocus_angstrom=defocus_angstrom,
+            clusters=clusters,
+        )
+        with self._waiting() as (connection, follow):
+            answer = simulate(connection, Path(structure), options, out=as_path(out), follow=follow)
+        return Simulation(
+            document=answer.document,
+            beams=self._at(answer.report.beams),
+            models=self._at(answer.report.models),
+            make_report=self._report_of(answer),
+        )
+
+    def submit_simulation(self, structure: FilePath, **options: Any) -> Job:
+        """Start the sweep of `simulate`, and return its job; arguments as there, without `out`.
+
+        Its dataset holds the beams.
+        """
+        asked = SimulateOptions(**options)
+        with self._waiting() as (connection, follow):
+            request = sweep_request(connection, Path(structure), asked, follow)
+        return self.submit(self.connection.simulator.CreateSweepJob, request)
