@@ -17,7 +17,7 @@ from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
-from tests.servers import S3Server
+from tests.servers import Postgresql, S3Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "na2nh2bh4"
 
@@ -73,6 +73,15 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def root(settings: Settings) -> ArrayStore:
     return open_store(settings.store_url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, settings: Settings) -> str:
+    """URL of an empty ledger, in each of the databases that may hold one."""
+    if request.param == "sqlite":
+        return settings.ledger_url
+    server: Postgresql = request.getfixturevalue("postgresql_server")
+    return server.new_url()
 
 
 @pytest.fixture

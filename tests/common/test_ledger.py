@@ -24,7 +24,6 @@ from cryolattice.ledger.database import open_database
 from cryolattice.ledger.ledger import TERMINAL, JobRecord, Ledger
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
-from tests.servers import Postgresql
 
 LEASE = 30.0
 ANY_TIME = [
@@ -34,17 +33,9 @@ ANY_TIME = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, settings: Settings) -> str:
-    if request.param == "sqlite":
-        return settings.ledger_url
-    server: Postgresql = request.getfixturevalue("postgresql_server")
-    return server.new_url()
-
-
 @pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    ledger = Ledger(url)
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    ledger = Ledger(ledger_url)
     yield ledger
     ledger.close()
 
@@ -266,10 +257,10 @@ for _ in range(15):
 """
 
 
-def test_many_processes_share_a_new_ledger(url: str) -> None:
+def test_many_processes_share_a_new_ledger(ledger_url: str) -> None:
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", HAMMER, url],
+            [sys.executable, "-c", HAMMER, ledger_url],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -283,7 +274,7 @@ def test_many_processes_share_a_new_ledger(url: str) -> None:
     for worker in workers:
         _, errors = worker.communicate(timeout=120)
         assert worker.returncode == 0, errors
-    ledger = Ledger(url)
+    ledger = Ledger(ledger_url)
     records, token = ledger.list_jobs("p", 1000, "")
     ledger.close()
     assert len(records) == 60
@@ -291,8 +282,8 @@ def test_many_processes_share_a_new_ledger(url: str) -> None:
     assert {record.job.etag for record in records} == {"5"}
 
 
-def test_one_of_many_servers_takes_a_job(url: str) -> None:
-    ledgers = [Ledger(url) for _ in range(4)]
+def test_one_of_many_servers_takes_a_job(ledger_url: str) -> None:
+    ledgers = [Ledger(ledger_url) for _ in range(4)]
     name = _create(ledgers[0])
 
     def begin(ledger: Ledger) -> int:
@@ -307,8 +298,8 @@ def test_one_of_many_servers_takes_a_job(url: str) -> None:
         ledger.close()
 
 
-def test_racing_servers_store_a_request_once(url: str) -> None:
-    ledgers = [Ledger(url) for _ in range(4)]
+def test_racing_servers_store_a_request_once(ledger_url: str) -> None:
+    ledgers = [Ledger(ledger_url) for _ in range(4)]
     request = str(uuid4())
     with ThreadPoolExecutor(4) as pool:
         names = set(pool.map(lambda ledger: _create(ledger, request_id=request), ledgers * 4))
@@ -346,10 +337,10 @@ def test_a_ledger_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         Ledger(f"sqlite:///{tmp_path}/file/ledger.db")
 
 
-def test_a_ledger_of_a_later_version_is_refused(url: str) -> None:
-    engine = open_database(url)
+def test_a_ledger_of_a_later_version_is_refused(ledger_url: str) -> None:
+    engine = open_database(ledger_url)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(PreconditionError, match="later version"):
-        Ledger(url)
+        Ledger(ledger_url)

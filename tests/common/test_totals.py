@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,11 +14,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from cryolattice.jobs.kinds import find_kind, installed_services
 from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.ledger.totals import Distribution, Increments
-from cryolattice.settings import Settings
 from cryolattice.telemetry.ledger_metrics import LedgerCollector
 from cryolattice_api.common.v1 import job_pb2
 
 SECONDS = Distribution("seconds", (1.0, 10.0))
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    ledger = Ledger(ledger_url)
+    yield ledger
+    ledger.close()
 
 
 def _queue(ledger: Ledger, kind: str = "sweep") -> str:
@@ -58,9 +65,9 @@ def test_a_value_falls_into_its_bucket() -> None:
     }
 
 
-def test_sums_of_many_writers_are_exact(settings: Settings, ledger: Ledger) -> None:
+def test_sums_of_many_writers_are_exact(ledger_url: str, ledger: Ledger) -> None:
     def add() -> None:
-        own = Ledger(settings.ledger_url)
+        own = Ledger(ledger_url)
         for _ in range(20):
             own.count("sweep", {("tiles", "computed"): 1, ("tiles", "reused"): 2})
         own.close()

@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from cryolattice.client.calls import open_channel
-from cryolattice.client.lab import Lab
+from cryolattice.client.connection import Connection
 from cryolattice.errors import JobNotFoundError
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
@@ -38,12 +38,12 @@ def scrape(deployment: Deployment) -> Callable[[], Scrape]:
 
 
 @contextmanager
-def _lab(deployment: Deployment, tmp_path: Path) -> Iterator[Lab]:
-    with Lab(deployment.address, Settings(home=tmp_path)) as lab:
+def _lab(deployment: Deployment, tmp_path: Path) -> Iterator[Connection]:
+    with Connection(deployment.address, Settings(home=tmp_path)) as lab:
         yield lab
 
 
-def _models(lab: Lab, cells: tuple[int, int, int], seed: int) -> job_pb2.Job:
+def _models(lab: Connection, cells: tuple[int, int, int], seed: int) -> job_pb2.Job:
     a, b, c = cells
     spec = modeler_pb2.ModelsSpec(
         parent_crystal=modeler_pb2.Crystal(cif=PARENT.read_text()),
