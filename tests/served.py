@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def served(home: Path, metrics_port: int = 0) -> Iterator[str]:
+def served(
+    home: Path, metrics_port: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Yield the address of ``cryolattice serve all`` on a free port, with its data in `home`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -24,7 +26,12 @@ def served(home: Path, metrics_port: int = 0) -> Iterator[str]:
         ports = ("--port", str(port), "--metrics-port", str(metrics_port))
         process = subprocess.Popen(
             [Path(sys.executable).parent / "cryolattice", "serve", "all", *ports],
-            env={**os.environ, "CRYOLATTICE_HOME": str(home), "RAY_AUTH_MODE": "disabled"},
+            env={
+                **os.environ,
+                "CRYOLATTICE_HOME": str(home),
+                "RAY_AUTH_MODE": "disabled",
+                **(environment or {}),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )

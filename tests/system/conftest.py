@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from tests.served import served
 from tests.servers import free_port
+from tests.traces import TraceReceiver, trace_receiver
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "examples" / "na2nh2bh4"
@@ -42,11 +43,11 @@ def _environment(home: Path) -> dict[str, str]:
     return {**os.environ, "CRYOLATTICE_HOME": str(home), "RAY_AUTH_MODE": "disabled"}
 
 
-def _runner(home: Path) -> Run:
+def _runner(home: Path, more: Mapping[str, str] | None = None) -> Run:
     def run(*arguments: object) -> Outcome:
         done = subprocess.run(
             [COMMAND, *map(str, arguments)],
-            env=_environment(home),
+            env={**_environment(home), **(more or {})},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,
@@ -72,17 +73,27 @@ class Deployment:
     home: Path
     run: Run
     metrics_url: str
+    traces: TraceReceiver
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What the server and its processes have logged: every line is JSON."""
+        return [json.loads(line) for line in (self.home / "serve.log").read_text().splitlines()]
 
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """``cryolattice serve all`` in a process of its own."""
+    """``cryolattice serve all`` in a process of its own, which sends its traces."""
     server_home = tmp_path_factory.mktemp("server")
     metrics_port = free_port()
-    with served(server_home, metrics_port=metrics_port) as address:
+    with (
+        trace_receiver() as traces,
+        served(server_home, metrics_port, traces.environment) as address,
+    ):
         yield Deployment(
             address=address,
             home=server_home,
-            run=_runner(tmp_path_factory.mktemp("client")),
+            run=_runner(tmp_path_factory.mktemp("client"), traces.environment),
             metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
+            traces=traces,
         )

@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.conftest import DATA, Deployment, Run
 from tests.system.scrape import Scrape
+from tests.traces import TraceReceiver
 
 BUF = Path(sys.executable).parent / "buf"
 PARENT = DATA / "na2nh2bh4_cubic.cif"
@@ -93,6 +94,27 @@ def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) 
     jobs = deployment.run("jobs", "list", "--server", deployment.address, "--json").json["jobs"]
     assert {job["state"] for job in jobs} == {"JOB_STATE_SUCCEEDED"}
     _check_tiles(Scrape(deployment.metrics_url))
+    _check_trace(deployment.traces)
+
+
+def _check_trace(traces: TraceReceiver) -> None:
+    """One trace goes from the command through server and driver to Ray's workers."""
+    spans = {span.span_id: span for span in traces.spans}
+    tile = next(span for span in spans.values() if span.name == "tile")
+    path = [tile]
+    while path[-1].parent_id:
+        path.append(spans[path[-1].parent_id])
+    assert [span.service for span in path] == [
+        "cryolattice-tile",
+        "cryolattice-driver",
+        "cryolattice-all",
+        "cryolattice-client",
+    ]
+    assert path[1].name == "job sweep"
+    assert path[2].name == path[3].name
+    assert path[2].name.endswith("SimulatorService/CreateSweepJob")
+    assert {span.trace_id for span in path} == {tile.trace_id}
+    assert tile.attributes["cryolattice.job.name"] == path[1].attributes["cryolattice.job.name"]
 
 
 def _check_tiles(now: Scrape) -> None:

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import platformdirs
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cryolattice.errors import InvalidInputError
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_FORMATS = ("auto", "json", "console")
+
+
+def _port(value: object) -> int:
+    text = str(value).strip()
+    if not text.isdecimal() or int(text) > 65535:
+        raise InvalidInputError(
+            f"CRYOLATTICE_METRICS_PORT is {text!r}: choose 1 to 65535, or 0 for no metrics",
+            field="metrics_port",
+        )
+    return int(text)
+
+
+def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        for choice in choices:
+            if value.lower() == choice.lower():
+                return choice
+        raise InvalidInputError(
+            f"CRYOLATTICE_{name.upper()} is {value!r}: choose {', '.join(choices)}", field=name
+        )
+
+    return check
 
 
 class Settings(BaseSettings):
@@ -27,6 +55,10 @@ class Settings(BaseSettings):
         Deployment that the client uses, as `--server` names it; none unless set.
     metrics_port : int
         Where a server shows its metrics by HTTP; 0 for nowhere.
+    log_level : str
+        Least level that a server logs: DEBUG, INFO, WARNING or ERROR.
+    log_format : str
+        `json`, `console`, or `auto`: readable on a terminal, else a line of JSON each.
     """
 
     model_config = SettingsConfigDict(env_prefix="CRYOLATTICE_", env_ignore_empty=True, frozen=True)
@@ -36,7 +68,9 @@ class Settings(BaseSettings):
     ledger_url: str = ""
     project: str = "default"
     server: str = ""
-    metrics_port: int = Field(default=9090, ge=0, le=65535)
+    metrics_port: Annotated[int, BeforeValidator(_port)] = 9090
+    log_level: Annotated[str, BeforeValidator(_one_of("log_level", _LEVELS))] = "INFO"
+    log_format: Annotated[str, BeforeValidator(_one_of("log_format", _FORMATS))] = "auto"
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:

@@ -38,6 +38,7 @@ def serve(
     )
     from cryolattice.settings import Settings  # noqa: PLC0415
     from cryolattice.telemetry.logs import configure_logs  # noqa: PLC0415
+    from cryolattice.telemetry.tracing import configure_tracing  # noqa: PLC0415
 
     chosen = choose_services(services)
     number = port if port is not None else (chosen[0].port if len(chosen) == 1 else ALL_PORT)
@@ -45,5 +46,6 @@ def serve(
         if value is not None and not 0 <= value <= 65535:
             raise InvalidInputError(f"--{option} is {value}: choose 0 to 65535", field=option)
     settings = Settings() if metrics_port is None else Settings(metrics_port=metrics_port)
-    configure_logs()
+    configure_logs(settings)
+    configure_tracing(f"cryolattice-{'-'.join(services)}")
     asyncio.run(serve_until_signal(settings, chosen, host, number))

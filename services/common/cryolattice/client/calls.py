@@ -18,6 +18,7 @@ from cryolattice.errors import (
     PreconditionError,
     ServerUnavailableError,
 )
+from cryolattice.telemetry.tracing import tracing
 
 UNARY_SECONDS = 60.0
 SERVICES_REMEDY = (
@@ -49,7 +50,7 @@ def open_channel(server: str) -> grpc.Channel:
 
 
 def _open_channel(address: str) -> grpc.Channel:
-    return grpc.insecure_channel(
+    channel = grpc.insecure_channel(
         address,
         options=[
             ("grpc.service_config", _SERVICE_CONFIG),
@@ -58,6 +59,11 @@ def _open_channel(address: str) -> grpc.Channel:
             ("grpc.max_receive_message_length", _LARGEST_RESPONSE),
         ],
     )
+    if not tracing():
+        return channel
+    from cryolattice.client.tracing_interceptor import TracingInterceptor  # noqa: PLC0415
+
+    return grpc.intercept_channel(channel, TracingInterceptor())
 
 
 def restored(error: grpc.RpcError, address: str) -> CryolatticeError:

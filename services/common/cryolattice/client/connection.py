@@ -31,6 +31,7 @@ from cryolattice.names import project_name
 from cryolattice.settings import Settings
 from cryolattice.store.manifest import MANIFEST_KEY
 from cryolattice.store.reader import DatasetReader
+from cryolattice.telemetry.tracing import configure_tracing
 from cryolattice_api.analyzer.v1 import analyzer_pb2_grpc
 from cryolattice_api.common.v1 import (
     dataset_pb2,
@@ -86,6 +87,7 @@ class Connection:
     def __init__(self, server: str | None = None, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         server = server or self.settings.server
+        configure_tracing("cryolattice-client")
         embedded = None if server else EmbeddedServer(self.settings)
         self.address = server or (embedded.address if embedded else "")
         self.parent = project_name(self.settings.project)

@@ -85,7 +85,7 @@ class EmbeddedServer:
 
         if not structlog.is_configured():
             # its default is standard output, which belongs to the program's answer
-            configure_logs("WARNING")
+            configure_logs(self._settings, quiet=True)
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with running_server(self._settings, choose_services(["all"]), self.address):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from cryolattice.jobs.kinds import Inputs
 from cryolattice.ledger.ledger import TERMINAL, Ledger
 from cryolattice.ledger.totals import Key
 from cryolattice.store.writer import DatasetWriter
+from cryolattice.telemetry.tracing import flush_traces
 from cryolattice_api.common.v1 import job_pb2
 
 LEASE_SECONDS = 30.0
@@ -55,7 +57,7 @@ class JobContext:
         self.attempt = job.attempt
         self.inputs = inputs
         self.output = output
-        self._ledger = ledger
+        self.ledger = ledger
         self._owner = owner
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -63,7 +65,9 @@ class JobContext:
         self._why = "cancelled"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._beat, name="lease", daemon=True).start()
+        # with the fields that the logs of this job carry
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(self._beat,), name="lease", daemon=True).start()
         return self
 
     def __exit__(
@@ -105,11 +109,11 @@ class JobContext:
             job.progress.succeeded = done
             job.progress.reused = reused
 
-        self._ledger.update(self.name, change, attempt=self.attempt)
+        self.ledger.update(self.name, change, attempt=self.attempt)
 
     def count(self, increments: Mapping[Key, float]) -> None:
         """Add to the sums of this kind of job."""
-        self._ledger.count(self.kind, increments)
+        self.ledger.count(self.kind, increments)
 
     def finalize(self) -> None:
         """Say that the dataset is about to be committed; raise where the job is to stop."""
@@ -121,16 +125,16 @@ class JobContext:
             job.state = job_pb2.JOB_STATE_FINALIZING
             job.state_message = "checking and committing"
 
-        self._ledger.update(self.name, change, attempt=self.attempt)
+        self.ledger.update(self.name, change, attempt=self.attempt)
 
     def _beat(self) -> None:
         stopping_since: float | None = None
         while not self._done.wait(_BEAT_SECONDS):
             try:
-                mine = self._ledger.renew_lease(self.name, self._owner, LEASE_SECONDS)
-                state = self._ledger.get(self.name).job.state
+                mine = self.ledger.renew_lease(self.name, self._owner, LEASE_SECONDS)
+                state = self.ledger.get(self.name).job.state
             except Exception as error:
-                log.warning("lease not renewed", job=self.name, error=str(error))
+                log.warning("lease not renewed", error=str(error))
                 continue
             orphaned = os.getppid() != self._parent
             if mine and state != job_pb2.JOB_STATE_CANCELLING and not orphaned:
@@ -149,9 +153,11 @@ class JobContext:
             job.state_message = self._why
 
         try:
-            if self._ledger.get(self.name).job.state not in TERMINAL:
-                self._ledger.update(self.name, change, attempt=self.attempt)
+            if self.ledger.get(self.name).job.state not in TERMINAL:
+                self.ledger.update(self.name, change, attempt=self.attempt)
         except CryolatticeError as error:
-            log.warning("job is no longer this process's", job=self.name, error=str(error))
+            log.warning("job is no longer this process's", error=str(error))
         finally:
+            log.warning("the work was ended in the middle of a step", why=self._why)
+            flush_traces()
             os._exit(3)

@@ -12,6 +12,7 @@ from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.runner import run_job
 from cryolattice.settings import Settings
 from cryolattice.telemetry.logs import configure_logs
+from cryolattice.telemetry.tracing import configure_tracing
 from cryolattice_api.common.v1 import job_pb2
 
 
@@ -30,9 +31,11 @@ def main(service: str, arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a queued job in this process until it ends")
     run.add_argument("job", help="projects/PROJECT/jobs/ID")
     name: str = parser.parse_args(arguments).job
-    configure_logs()
     try:
-        job = run_job(name, Settings(), on_start=_stop_on_signals)
+        settings = Settings()
+        configure_logs(settings)
+        configure_tracing("cryolattice-driver")
+        job = run_job(name, settings, on_start=_stop_on_signals)
     except CryolatticeError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from google.protobuf.message import Message
 
 from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableError
@@ -20,10 +23,22 @@ from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
 from cryolattice.store.traffic import TRAFFIC
 from cryolattice.store.writer import DatasetWriter
+from cryolattice.telemetry.logs import configure_logs
+from cryolattice.telemetry.tracing import (
+    configure_tracing,
+    current_traceparent,
+    environment,
+    flush_traces,
+    job_attributes,
+    mark_failed,
+    work_span,
+)
 from cryolattice_api.common.v1 import job_pb2
 
 if TYPE_CHECKING:
     import ray
+
+log = structlog.get_logger()
 
 _WAIT_SECONDS = 0.5
 # each worker computes on one core: libraries that start threads of their own only get in the way
@@ -62,14 +77,66 @@ class _Tile:
         return sums
 
 
+@dataclass(frozen=True)
+class _Watch:
+    """What a worker needs to log and trace like the driver, on whichever machine it is."""
+
+    settings: Settings
+    job: str
+    kind: str
+    attempt: int
+    traceparent: str
+    environment: dict[str, str]
+
+    @contextmanager
+    def over(self, tile: int) -> Iterator[None]:
+        """Log and trace while the tile is computed."""
+        os.environ.update(self.environment)
+        configure_logs(self.settings)
+        try:
+            configure_tracing("cryolattice-tile")
+        except CryolatticeError as error:
+            # the tile is worth more than its trace
+            log.warning("tiles are not traced", error=error.message)
+        parents = [self.traceparent] if self.traceparent else []
+        attributes = job_attributes(self.job, self.kind, self.attempt)
+        with (
+            structlog.contextvars.bound_contextvars(
+                job=self.job, kind=self.kind, attempt=self.attempt, tile=tile
+            ),
+            work_span("tile", parents, {**attributes, "cryolattice.tile": tile}),
+        ):
+            yield
+        # Ray may end the worker at any time
+        flush_traces()
+
+
 def _compute_tile(
+    kind_name: str,
+    spec_bytes: bytes,
+    store_url: str,
+    dataset: tuple[str, str, int, int],
+    watch: _Watch,
+    tile: int,
+) -> _Tile:
+    """Compute and store one tile on a worker."""
+    with watch.over(tile):
+        done = _compute(kind_name, spec_bytes, store_url, dataset, tile)
+        if done.failure is None:
+            log.info("tile computed", seconds=round(done.seconds, 3), candidates=done.candidates)
+        else:
+            mark_failed(done.failure.reason)
+            log.warning("tile failed", error=done.failure.message)
+    return done
+
+
+def _compute(
     kind_name: str,
     spec_bytes: bytes,
     store_url: str,
     dataset: tuple[str, str, int, int],
     tile: int,
 ) -> _Tile:
-    """Compute and store one tile on a worker."""
     before = TRAFFIC.count()
     try:
         tiled = _load(kind_name, spec_bytes, store_url)
@@ -116,7 +183,16 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
             [t for t in todo if end - size <= t < end]
             for size, end in zip(sizes, ends, strict=True)
         ]
-        _run_on_ray(context, (kind.name, spec_bytes, settings.store_url, dataset), rounds, total)
+        watch = _Watch(
+            settings,
+            context.name,
+            kind.name,
+            context.attempt,
+            current_traceparent(),
+            environment(),
+        )
+        arguments = (kind.name, spec_bytes, settings.store_url, dataset, watch)
+        _run_on_ray(context, arguments, rounds, total)
     context.progress(
         total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
     )

@@ -13,7 +13,7 @@ import structlog
 from google.protobuf.message import Message
 
 from cryolattice.canonical import canonical_json, dataset_id_of, references
-from cryolattice.error_status import to_status
+from cryolattice.error_status import from_status, to_status
 from cryolattice.errors import (
     ConflictError,
     CryolatticeError,
@@ -31,6 +31,7 @@ from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader, dataset_prefix
 from cryolattice.store.traffic import TRAFFIC, TrafficCount
 from cryolattice.store.writer import DatasetWriter
+from cryolattice.telemetry.tracing import flush_traces, job_attributes, mark_failed, work_span
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 
@@ -85,36 +86,73 @@ def run_job(
     _, kind = find_kind(record.job.kind, installed_services().values())
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
     job = ledger.begin_attempt(name, owner, LEASE_SECONDS)
-    spec = kind.spec()
-    job.spec.Unpack(spec)
     output = DatasetWriter(root, record.dataset_kind, record.dataset_id, job.attempt)
     context = JobContext(ledger, job, owner, Inputs(root), output)
+    facts: dict[str, str | int] = {"job": name, "kind": job.kind, "attempt": job.attempt}
     before = TRAFFIC.count()
+    try:
+        with (
+            structlog.contextvars.bound_contextvars(**facts),
+            work_span(
+                f"job {job.kind}",
+                record.traceparents,
+                job_attributes(name, job.kind, job.attempt),
+            ),
+        ):
+            log.info("job begun")
+            ended = _attempt(context, kind, job, settings, on_start)
+            _log_end(ended)
+            return ended
+    finally:
+        _count_traffic(context, TRAFFIC.count() - before)
+        ledger.close()
+        flush_traces()
+
+
+def _attempt(
+    context: JobContext,
+    kind: JobKind,
+    job: job_pb2.Job,
+    settings: Settings,
+    on_start: Callable[[JobContext], None] | None,
+) -> job_pb2.Job:
+    spec = kind.spec()
+    job.spec.Unpack(spec)
     try:
         with context:
             if on_start is not None:
                 on_start(context)
-            reader = output.committed() or _compute(context, kind, spec, settings)
-        return _succeed(ledger, root, context, reader)
+            reader = context.output.committed() or _compute(context, kind, spec, settings)
+        return _succeed(context, reader)
     except (ConflictError, JobNotActiveError):
-        return _lost(ledger, name)
+        return _lost(context)
     except JobCancelledError as error:
-        return _end(ledger, context, job_pb2.JOB_STATE_CANCELLED, error)
+        return _end(context, job_pb2.JOB_STATE_CANCELLED, error)
     except CryolatticeError as error:
         if isinstance(error, InvalidInputError):
             # the same question always fails: what was written of an answer is of no use
-            output.discard()
-        return _end(ledger, context, job_pb2.JOB_STATE_FAILED, error)
+            context.output.discard()
+        return _end(context, job_pb2.JOB_STATE_FAILED, error)
     except Exception as error:
-        log.exception("job failed", job=name)
+        log.exception("job failed")
         failure = InternalError(
-            f"{record.job.kind} job failed: {type(error).__name__}: {error}. "
+            f"{kind.name} job failed: {type(error).__name__}: {error}. "
             "This is a defect: please report it with the log"
         )
-        return _end(ledger, context, job_pb2.JOB_STATE_FAILED, failure)
-    finally:
-        _count_traffic(context, TRAFFIC.count() - before)
-        ledger.close()
+        return _end(context, job_pb2.JOB_STATE_FAILED, failure)
+
+
+def _log_end(job: job_pb2.Job) -> None:
+    failed = job.state == job_pb2.JOB_STATE_FAILED
+    if failed:
+        mark_failed(from_status(job.error).reason)
+    write = log.warning if failed else log.info
+    write(
+        "job ended",
+        state=job_pb2.JobState.Name(job.state).removeprefix("JOB_STATE_"),
+        message=job.state_message,
+        seconds=round((job.end_time.ToMilliseconds() - job.start_time.ToMilliseconds()) / 1000, 3),
+    )
 
 
 def _count_traffic(context: JobContext, moved: TrafficCount) -> None:
@@ -127,7 +165,7 @@ def _count_traffic(context: JobContext, moved: TrafficCount) -> None:
         )
     except Exception as error:
         # how the job ended matters more
-        log.warning("what the job moved is not counted", job=context.name, error=str(error))
+        log.warning("what the job moved is not counted", error=str(error))
 
 
 def _compute(
@@ -150,27 +188,25 @@ def _compute(
     )
 
 
-def _succeed(
-    ledger: Ledger, root: ArrayStore, context: JobContext, reader: DatasetReader
-) -> job_pb2.Job:
+def _succeed(context: JobContext, reader: DatasetReader) -> job_pb2.Job:
     project, _ = parse_resource(context.name, "jobs")
-    ledger.register_dataset(project, reader.manifest.kind, reader.manifest.id)
+    context.ledger.register_dataset(project, reader.manifest.kind, reader.manifest.id)
 
     def change(job: job_pb2.Job) -> None:
         job.state = job_pb2.JOB_STATE_SUCCEEDED
         job.state_message = "done"
-        job.output.CopyFrom(dataset_ref(root, project, reader))
+        job.output.CopyFrom(dataset_ref(context.output.root, project, reader))
 
-    return ledger.update(context.name, change, attempt=context.attempt)
+    return context.ledger.update(context.name, change, attempt=context.attempt)
 
 
-def _lost(ledger: Ledger, name: str) -> job_pb2.Job:
-    log.warning("the job has ended or another attempt has taken it over", job=name)
-    return ledger.get(name).job
+def _lost(context: JobContext) -> job_pb2.Job:
+    log.warning("the job has ended or another attempt has taken it over")
+    return context.ledger.get(context.name).job
 
 
 def _end(
-    ledger: Ledger, context: JobContext, state: job_pb2.JobState.ValueType, error: CryolatticeError
+    context: JobContext, state: job_pb2.JobState.ValueType, error: CryolatticeError
 ) -> job_pb2.Job:
     def change(job: job_pb2.Job) -> None:
         job.state = state
@@ -179,6 +215,6 @@ def _end(
             job.error.CopyFrom(to_status(error))
 
     try:
-        return ledger.update(context.name, change, attempt=context.attempt)
+        return context.ledger.update(context.name, change, attempt=context.attempt)
     except (ConflictError, JobNotActiveError):
-        return _lost(ledger, context.name)
+        return _lost(context)

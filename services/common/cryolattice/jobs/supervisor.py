@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,11 +51,14 @@ class Supervisor:
         Given on to the processes.
     ledger : Ledger
         Where a job is marked as failed when its process died.
+    log_folder : Path, optional
+        Where the processes log; on this process's standard error unless given.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, log_folder: Path | None = None) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._log_folder = log_folder
         self._idle: list[Process] = []
         self._workers = Slots(_WORKERS)
         self._drivers = Slots(_DRIVERS)
@@ -145,9 +148,13 @@ class Supervisor:
             await asyncio.to_thread(self._fail, name, attempt, failure)
 
     async def _drive(self, service: str, name: str) -> None:
-        with self._log_file(name) as log_file:
+        _, identifier = parse_resource(name, "jobs")
+        with self._log_to(identifier) as log_file:
             process = await self._start(
-                ["-m", f"cryolattice_{service}", "run", name], stdin=DEVNULL, stdout=log_file
+                ["-m", f"cryolattice_{service}", "run", name],
+                stdin=DEVNULL,
+                stdout=log_file,
+                stderr=log_file,
             )
             code = await process.wait()
             self._processes.discard(process)
@@ -155,7 +162,7 @@ class Supervisor:
         if record.job.state not in TERMINAL and not self._closing:
             raise InternalError(
                 f"the driver of the job ended with code {code} before the job did: "
-                f"resume the job, or see {log_file.name}"
+                f"resume the job, or see {self._log_place(identifier)}"
             )
 
     async def _ask_worker(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +192,7 @@ class Supervisor:
                 raise JobCancelledError("interrupted: its service ended; resume it to go on")
             raise InternalError(
                 f"the worker process ended with code {code} before the work was done: try again, "
-                f"or see {self._settings.home / 'logs' / 'workers.log'}"
+                f"or see {self._log_place('workers')}"
             )
         self._idle.append(process)
         answer: dict[str, Any] = json.loads(line)
@@ -202,7 +209,7 @@ class Supervisor:
         return None
 
     async def _start_worker(self) -> Process:
-        with self._log_file("projects/all/jobs/workers") as log_file:
+        with self._log_to("workers") as log_file:
             return await self._start(
                 ["-m", "cryolattice.jobs.worker"], stdin=PIPE, stdout=PIPE, stderr=log_file
             )
@@ -217,7 +224,6 @@ class Supervisor:
             "OPENBLAS_NUM_THREADS": "1",
             "GRPC_ENABLE_FORK_SUPPORT": "0",
         }
-        streams.setdefault("stderr", streams["stdout"])
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
@@ -229,11 +235,19 @@ class Supervisor:
         self._processes.add(process)
         return process
 
-    def _log_file(self, name: str) -> IO[bytes]:
-        _, identifier = parse_resource(name, "jobs")
-        folder = self._settings.home / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / f"{identifier}.log").open("ab")
+    @contextmanager
+    def _log_to(self, name: str) -> Iterator[IO[bytes] | int]:
+        if self._log_folder is None:
+            yield sys.stderr.fileno()
+            return
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        with (self._log_folder / f"{name}.log").open("ab") as log_file:
+            yield log_file
+
+    def _log_place(self, name: str) -> str:
+        if self._log_folder is None:
+            return "the server's log"
+        return str(self._log_folder / f"{name}.log")
 
     def _fail(self, name: str, attempt: int, error: CryolatticeError) -> None:
         """End a job whose `attempt` died or could not begin; one that goes on elsewhere is left."""

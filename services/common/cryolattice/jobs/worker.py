@@ -24,6 +24,7 @@ from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice.telemetry.logs import configure_logs
+from cryolattice.telemetry.tracing import configure_tracing
 from cryolattice_api.common.v1.dataset_service_pb2 import FileRole, UploadHeader
 
 _PLAIN = {FileRole.FILE_ROLE_UNSPECIFIED, FileRole.FILE_ROLE_PLAIN}
@@ -109,8 +110,10 @@ def main() -> None:
     # what libraries print must not get between the answers
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    configure_logs()
-    serve(sys.stdin, answers, Settings())
+    settings = Settings()
+    configure_logs(settings)
+    configure_tracing("cryolattice-worker")
+    serve(sys.stdin, answers, settings)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID, uuid4
 
+import structlog
 from google.protobuf.message import Message
 
 from cryolattice.canonical import canonical_json, dataset_id, spec_sha256
@@ -21,7 +22,10 @@ from cryolattice.names import parse_project, resource_name
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.reader import DatasetReader
+from cryolattice.telemetry.tracing import current_traceparent
 from cryolattice_api.common.v1 import job_pb2
+
+log = structlog.get_logger()
 
 
 class CreateRequest(Protocol):
@@ -74,6 +78,8 @@ class Backend:
         job, estimate = await asyncio.to_thread(self._store_job, service, kind, request, identifier)
         # an earlier job of the same request has a server that runs it
         new = job is not None and job.name.endswith(identifier)
+        if job is not None:
+            log.info("job created", job=job.name, kind=kind.name, answered=job.HasField("output"))
         if job is not None and new and job.state == job_pb2.JOB_STATE_QUEUED:
             self.supervisor.dispatch(job.name, kind.name)
         return job, estimate
@@ -109,8 +115,10 @@ class Backend:
             job.progress.tile_count = job.progress.reused = max(1, estimate.tile_count)
             job.progress.succeeded = job.progress.tile_count
             job.output.CopyFrom(estimate.committed)
+        traceparent = current_traceparent()
+        traceparents = (traceparent,) if traceparent else ()
         record = self.ledger.create(
-            JobRecord(job, service, kind.output_kind, identifier, 0.0),
+            JobRecord(job, service, kind.output_kind, identifier, 0.0, traceparents),
             request_id=request.request_id,
             request_sha256=_body_sha256(request, kind),
         )

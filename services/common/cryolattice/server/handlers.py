@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+import grpc.aio
 from google.protobuf.message import Message
+
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 class Traffic(Protocol):
@@ -61,3 +65,15 @@ def wrap_handler(handler: Any, around: Around) -> Any:
     # a handler may also send its stream through the context and return nothing
     yields = handler.response_streaming and inspect.isasyncgenfunction(behaviour)
     return handler._replace(**{name: stream if yields else single})
+
+
+def ended_with(context: Any, error: BaseException | None) -> str:
+    """Return the name of the status code of a call whose handler ended with `error` or well."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        left = context.time_remaining()
+        return "CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED"
+    if error is not None and not isinstance(error, grpc.aio.AbortError):
+        return "UNKNOWN"
+    # the context tells a code as it was set: by number or as the enumeration's member
+    code = context.code() or 0
+    return code.name if isinstance(code, grpc.StatusCode) else _CODES.get(code, "UNKNOWN")

@@ -12,6 +12,7 @@ from cryolattice.jobs.kinds import find_kind
 from cryolattice.ledger.ledger import TERMINAL, JobRecord
 from cryolattice.names import parse_project
 from cryolattice.server.backend import Backend
+from cryolattice.telemetry.tracing import current_traceparent
 from cryolattice_api.common.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
 
 _POLL_SECONDS = 0.15
@@ -58,7 +59,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     ) -> job_service_pb2.ResumeJobResponse:
         record = await asyncio.to_thread(self._ledger.get, request.name)
         find_kind(record.job.kind, self._backend.services)
-        record = await asyncio.to_thread(self._ledger.requeue, request.name)
+        record = await asyncio.to_thread(self._ledger.requeue, request.name, current_traceparent())
         self._backend.supervisor.dispatch(request.name, record.job.kind)
         return job_service_pb2.ResumeJobResponse(job=record.job)
 

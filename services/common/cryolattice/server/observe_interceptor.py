@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,19 +9,18 @@ from typing import Any
 import grpc.aio
 import structlog
 
-from cryolattice.server.handlers import wrap_handler
+from cryolattice.server.handlers import ended_with, wrap_handler
 from cryolattice.telemetry.grpc_metrics import CallMetrics, GrpcMetrics, call_type
 
 log = structlog.get_logger()
 
-_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 _OURS = {"INTERNAL", "UNKNOWN", "DATA_LOSS"}
 # one dataset is hundreds of objects
 _FREQUENT = {"ReadObject"}
 
 
 class ObserveInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Counts, times and logs every call; it is the first of the interceptors.
+    """Counts, times and logs every call.
 
     Parameters
     ----------
@@ -49,26 +47,17 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         @asynccontextmanager
         async def observed(context: Any) -> AsyncIterator[CallMetrics]:
             call = CallMetrics(self._metrics, kind, service, method)
-            code = "UNKNOWN"
+            error: BaseException | None = None
             try:
                 yield call
-                code = _name(context.code() or 0)
-            except grpc.aio.AbortError:
-                code = _name(context.code())
-                raise
-            except (asyncio.CancelledError, GeneratorExit):
-                left = context.time_remaining()
-                code = "CANCELLED" if left is None or left > 0 else "DEADLINE_EXCEEDED"
+            except BaseException as caught:
+                error = caught
                 raise
             finally:
+                code = ended_with(context, error)
                 _log(service, method, code, call.ended(code), context.peer())
 
         return wrap_handler(handler, observed)
-
-
-def _name(code: grpc.StatusCode | int) -> str:
-    # the context tells a code as it was set: by number or as the enumeration's member
-    return code.name if isinstance(code, grpc.StatusCode) else _CODES.get(code, "UNKNOWN")
 
 
 def _log(service: str, method: str, code: str, seconds: float, peer: str) -> None:

@@ -23,6 +23,7 @@ from cryolattice.server.error_interceptor import ErrorInterceptor
 from cryolattice.server.job_servicer import JobServicer
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
+from cryolattice.telemetry.tracing import flush_traces, tracing
 from cryolattice_api.common.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -97,7 +98,9 @@ async def running_server(
         The address is taken.
     """
     ledger = Ledger(settings.ledger_url)
-    supervisor = Supervisor(settings, ledger)
+    # a server of its own shows what its processes say, an embedded one keeps it for later
+    log_folder = settings.home / "logs" if metrics is None else None
+    supervisor = Supervisor(settings, ledger, log_folder)
     backend = Backend(settings, open_store(settings.store_url), ledger, supervisor, tuple(services))
     interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]  # type: ignore[type-arg]
     if metrics is not None:
@@ -105,6 +108,11 @@ async def running_server(
 
         metrics.watch(ledger, supervisor)
         interceptors.insert(0, ObserveInterceptor(metrics.grpc))
+    if tracing():
+        from cryolattice.server.tracing_interceptor import TracingInterceptor  # noqa: PLC0415
+
+        # before the others: their logs name the trace
+        interceptors.insert(0, TracingInterceptor())
     server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
     job_service_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(backend), server)
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(backend), server)
@@ -133,6 +141,7 @@ async def running_server(
         await supervisor.close()
         await server.stop(_GRACE_SECONDS)
         ledger.close()
+        await asyncio.to_thread(flush_traces)
 
 
 async def serve_until_signal(
