@@ -120,7 +120,7 @@ def _supervised(
     settings: Settings, ledger: Ledger, steps: Callable[[Supervisor], Awaitable[None]]
 ) -> None:
     async def run() -> None:
-        supervisor = Supervisor(settings, ledger)
+        supervisor = Supervisor(settings, ledger, settings.home / "logs")
         try:
             await steps(supervisor)
         finally:
