@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from cryolattice.client.connection import Connection
-from cryolattice.errors import JobCancelledError
+from cryolattice.errors import JobCancelledError, UnreadableFileError
+from cryolattice.jobs import supervisor
 from cryolattice.jobs.supervisor import Supervisor
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
+from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_PLAIN, UploadHeader
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
@@ -88,6 +94,38 @@ def test_an_idle_worker_may_die(lab: Connection, models_spec: ModelsSpecs) -> No
     _kill_workers(lab.settings.home)
     *_, job = lab.watch_job(_create(lab, models_spec(seed=4)))
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.state_message
+
+
+def _upload(lab: Connection, folder: Path) -> str:
+    path = folder / "file.bin"
+    path.write_bytes(uuid4().bytes)
+    return lab.upload(path, UploadHeader(role=FILE_ROLE_PLAIN)).name
+
+
+def test_a_file_whose_reader_hangs_or_crashes_is_refused(
+    lab: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _upload(lab, tmp_path)
+    for end in ("crashed", "stopped after"):
+        workers = _workers(lab.settings.home)
+        for worker in workers:
+            worker.suspend()
+        if end == "stopped after":
+            monkeypatch.setattr(supervisor, "_READ_SECONDS", 0.5)
+        with ThreadPoolExecutor(1) as pool:
+            upload = pool.submit(_upload, lab, tmp_path)
+            if end == "crashed":
+                time.sleep(1.0)
+                for worker in workers:
+                    worker.send_signal(signal.SIGSEGV)
+                    worker.resume()
+            with pytest.raises(UnreadableFileError, match=rf"file\.bin.*{end}"):
+                upload.result()
+        monkeypatch.undo()
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.resume()
+        _upload(lab, tmp_path)
 
 
 def test_a_running_job_is_cancelled(lab: Connection, models_spec: ModelsSpecs) -> None:

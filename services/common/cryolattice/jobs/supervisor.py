@@ -25,6 +25,7 @@ from cryolattice.errors import (
     JobCancelledError,
     JobNotActiveError,
     JobNotFoundError,
+    UnreadableFileError,
 )
 from cryolattice.jobs.kinds import find_kind, installed_services
 from cryolattice.jobs.slots import Slots
@@ -32,6 +33,7 @@ from cryolattice.ledger.ledger import TERMINAL, Ledger
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
+from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 
 log = structlog.get_logger()
 
@@ -40,6 +42,10 @@ _DRIVERS = 1
 _DRAIN_SECONDS = 8.0
 _TELL_SECONDS = 2.0
 _LINE_LIMIT = 1 << 20
+# what reading a file may take: a start, and a slow disk and store
+_READ_SECONDS = 60.0
+_READ_BYTES_PER_SECOND = 2e6
+_CRASHES = {str(-number) for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)}
 
 
 class Supervisor:
@@ -83,23 +89,40 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
 
     async def ingest(
-        self, header: bytes, path: Path, companions: Mapping[str, Path]
+        self, header: UploadHeader, path: Path, companions: Mapping[str, Path]
     ) -> tuple[str, str]:
         """Read an uploaded file in a worker; return kind and id of the committed dataset.
 
         Raises
         ------
+        UnreadableFileError
+            Its reader crashed, or did not come to an end: damaged HDF5 files can do that.
         CryolatticeError
             What the reader found wrong.
         """
         request = {
-            "header": base64.b64encode(header).decode(),
+            "header": base64.b64encode(header.SerializeToString()).decode(),
             "path": str(path),
             "companions": {name: str(beside) for name, beside in companions.items()},
         }
+        seconds = _READ_SECONDS + path.stat().st_size / _READ_BYTES_PER_SECOND
         async with self._workers:
-            answer = await self._ask_worker(request)
-        return answer["kind"], answer["id"]
+            try:
+                async with asyncio.timeout(seconds):
+                    answer = await self._ask_worker(request)
+            except TimeoutError:
+                why = f"reading it was stopped after {seconds:.0f} s"
+            except InternalError as error:
+                if error.metadata.get("exit_code") not in _CRASHES:
+                    raise
+                why = "its reader crashed"
+            else:
+                return answer["kind"], answer["id"]
+        raise UnreadableFileError(
+            f"{header.file_name}: {why}; it seems to be damaged, check that it was copied "
+            "completely",
+            field="file",
+        )
 
     async def close(self) -> None:
         """End every process: a driver gets time to say so in the ledger."""
@@ -192,7 +215,8 @@ class Supervisor:
                 raise JobCancelledError("interrupted: its service ended; resume it to go on")
             raise InternalError(
                 f"the worker process ended with code {code} before the work was done: try again, "
-                f"or see {self._log_place('workers')}"
+                f"or see {self._log_place('workers')}",
+                metadata={"exit_code": str(code)},
             )
         self._idle.append(process)
         answer: dict[str, Any] = json.loads(line)

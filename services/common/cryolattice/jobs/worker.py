@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,19 +78,29 @@ def ingest(upload: UploadedFile, root: ArrayStore) -> DatasetReader:
     return output.commit(spec_json=spec_json, inputs={})
 
 
+def _take_up(request: dict[str, Any], settings: Settings) -> DatasetReader:
+    path = Path(request["path"])
+    upload = UploadedFile(
+        header=UploadHeader.FromString(base64.b64decode(request["header"])),
+        data=path.read_bytes(),
+        companions={
+            name: Path(other).read_bytes() for name, other in request["companions"].items()
+        },
+    )
+    # the server removes this folder even if this process must be killed
+    tempfile.tempdir = str(path.parent)
+    try:
+        return ingest(upload, open_store(settings.store_url))
+    finally:
+        tempfile.tempdir = None
+
+
 def _answer(request: dict[str, Any], settings: Settings) -> dict[str, Any]:
     try:
         if "job" in request:
             run_job(request["job"], settings)
             return {}
-        upload = UploadedFile(
-            header=UploadHeader.FromString(base64.b64decode(request["header"])),
-            data=Path(request["path"]).read_bytes(),
-            companions={
-                name: Path(path).read_bytes() for name, path in request["companions"].items()
-            },
-        )
-        reader = ingest(upload, open_store(settings.store_url))
+        reader = _take_up(request, settings)
         return {"kind": reader.manifest.kind, "id": reader.manifest.id}
     except CryolatticeError as error:
         failure = error

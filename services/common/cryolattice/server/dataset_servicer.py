@@ -145,9 +145,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             finally:
                 received.close()
             project = parse_project(header.parent)
-            kind, identifier = await self._backend.supervisor.ingest(
-                header.SerializeToString(), path, companions
-            )
+            kind, identifier = await self._backend.supervisor.ingest(header, path, companions)
         await asyncio.to_thread(self._backend.ledger.register_dataset, project, kind, identifier)
         reader = DatasetReader.open(self._backend.root, kind, identifier)
         return dataset_service_pb2.UploadFileResponse(dataset=self._message(project, reader))
