@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,23 @@ PACKAGE = "cryolattice_api."
 # numbers of the fields of descriptor.proto, from which the paths of comments are made
 _MESSAGE, _ENUM, _SERVICE, _MEMBER = 4, 5, 6, 2
 
+# every job is created alike, which the page says once
+_JOB_CREATION = re.compile(r"Create(\w+)Job(?:Request|Response)")
+_CREATING_JOBS = """## Creating a job
+
+`Create...JobRequest` has these fields, whatever the job:
+
+| field | type | meaning |
+|---|---|---|
+| `parent` | string | `projects/{project}` |
+| `spec` | message | what to do; named in the table of the service |
+| `request_id` | string | a UUID: the same id and body returns the stored job |
+| `validate_only` | bool | check and estimate, create nothing |
+| `labels` | map of string to string | the caller's marks, kept with the job |
+
+`Create...JobResponse` has `job`, a [Job](#job), absent with `validate_only`, and `estimate`, a
+[JobEstimate](#jobestimate)."""
+
 Comments = dict[tuple[int, ...], str]
 
 
@@ -34,6 +52,7 @@ def grpc_reference(buf: Path) -> str:
         "# gRPC reference",
         "Every service also answers `grpc.health.v1.Health` and gRPC reflection. How to call them: "
         "[For developers of other services](../developer.md).",
+        _CREATING_JOBS,
     ]
     ours.sort(key=lambda file: (not file.service, file.name))
     packages = dict.fromkeys(file.package for file in ours)
@@ -51,10 +70,17 @@ def _file(file: FileDescriptorProto) -> Iterator[str]:
         for location in file.source_code_info.location
         if location.leading_comments
     }
+    specs = {
+        message.name: field.type_name
+        for message in file.message_type
+        for field in message.field
+        if field.name == "spec" and _JOB_CREATION.fullmatch(message.name)
+    }
     for index, service in enumerate(file.service):
-        yield from _service(service, comments, (_SERVICE, index))
+        yield from _service(service, specs, comments, (_SERVICE, index))
     for index, message in enumerate(file.message_type):
-        yield from _message(message, comments, (_MESSAGE, index))
+        if not _JOB_CREATION.fullmatch(message.name):
+            yield from _message(message, comments, (_MESSAGE, index))
     for index, enumeration in enumerate(file.enum_type):
         yield from _enumeration(enumeration, comments, (_ENUM, index))
 
@@ -75,13 +101,19 @@ def _titled(title: str, comment: str) -> Iterator[str]:
 
 
 def _service(
-    service: ServiceDescriptorProto, comments: Comments, path: tuple[int, ...]
+    service: ServiceDescriptorProto,
+    specs: Mapping[str, str],
+    comments: Comments,
+    path: tuple[int, ...],
 ) -> Iterator[str]:
     yield from _titled(service.name, comments.get(path, ""))
     rows = []
     for index, method in enumerate(service.method):
+        spec = specs.get(method.input_type.rsplit(".", 1)[-1])
         request = ("stream of " if method.client_streaming else "") + _link(method.input_type)
         response = ("stream of " if method.server_streaming else "") + _link(method.output_type)
+        if spec is not None:
+            request, response = f"[a job](#creating-a-job) of {_link(spec)}", "[Job](#job)"
         comment = comments.get((*path, _MEMBER, index), "")
         rows.append((f"`{method.name}`", request, response, comment))
     yield table(("method", "request", "response", "meaning"), rows)

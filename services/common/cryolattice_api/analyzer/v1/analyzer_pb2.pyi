@@ -266,6 +266,7 @@ class ReportSpec(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     PAPER_FIELD_NUMBER: _builtins.int
     title: _builtins.str
+    """Heading of the page."""
     defocus_angstrom: _builtins.float
     """For images drawn from `beams` alone."""
     cs_mm: _builtins.float

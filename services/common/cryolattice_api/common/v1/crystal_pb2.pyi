@@ -82,6 +82,7 @@ class PlaneCell(_message.Message):
     a_angstrom: _builtins.float
     b_angstrom: _builtins.float
     gamma_deg: _builtins.float
+    """Angle between a and b."""
     def __init__(
         self,
         *,

@@ -82,11 +82,15 @@ class Dataset(_message.Message):
     job: _builtins.str
     """Job that made it; empty for an uploaded file."""
     object_count: _builtins.int
+    """Objects that the manifest lists."""
     size_bytes: _builtins.int
+    """Sum of their sizes."""
     spec_json: _builtins.str
     """What was asked for, as canonical JSON (RFC 8785)."""
     @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was committed."""
+
     @_builtins.property
     def input_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Datasets that it was made from, by id."""

@@ -30,7 +30,9 @@ class _FileRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FileRole.Val
     FILE_ROLE_PLAIN: _FileRole.ValueType  # 1
     """Kept as it is."""
     FILE_ROLE_MICROGRAPH: _FileRole.ValueType  # 2
+    """An image, or a movie, whose frames are summed."""
     FILE_ROLE_DIFFRACTION_SERIES: _FileRole.ValueType  # 3
+    """Diffraction patterns of one place, in order."""
     FILE_ROLE_POWER_SPECTRUM: _FileRole.ValueType  # 4
     """The power spectrum of a micrograph, zero frequency in pixel [ny / 2, nx / 2]. Its calibration is
     that of the image: the pixel size is the image's.
@@ -43,7 +45,9 @@ FILE_ROLE_UNSPECIFIED: FileRole.ValueType  # 0
 FILE_ROLE_PLAIN: FileRole.ValueType  # 1
 """Kept as it is."""
 FILE_ROLE_MICROGRAPH: FileRole.ValueType  # 2
+"""An image, or a movie, whose frames are summed."""
 FILE_ROLE_DIFFRACTION_SERIES: FileRole.ValueType  # 3
+"""Diffraction patterns of one place, in order."""
 FILE_ROLE_POWER_SPECTRUM: FileRole.ValueType  # 4
 """The power spectrum of a micrograph, zero frequency in pixel [ny / 2, nx / 2]. Its calibration is
 that of the image: the pixel size is the image's.
@@ -56,6 +60,7 @@ class GetDatasetRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/datasets/{id}`."""
     def __init__(
         self,
         *,
@@ -102,6 +107,7 @@ class ListDatasetsRequest(_message.Message):
     page_size: _builtins.int
     """At most this many; 0 means 100, more than 1000 is taken as 1000."""
     page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
     kind: _builtins.str
     """Only this kind; empty for all."""
     def __init__(
@@ -127,6 +133,7 @@ class ListDatasetsResponse(_message.Message):
     DATASETS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[_dataset_pb2.Dataset]:
         """Newest first."""
@@ -151,6 +158,7 @@ class VerifyDatasetRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/datasets/{id}`."""
     def __init__(
         self,
         *,
@@ -171,8 +179,11 @@ class VerifyDatasetResponse(_message.Message):
     OBJECT_COUNT_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
     object_count: _builtins.int
+    """Objects that the manifest lists."""
     @_builtins.property
-    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObjectProblem]: ...
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObjectProblem]:
+        """Empty where all are as committed."""
+
     def __init__(
         self,
         *,
@@ -196,6 +207,7 @@ class ObjectProblem(_message.Message):
     key: _builtins.str
     """Key below the dataset's root."""
     problem: _builtins.str
+    """`missing`, or how it differs."""
     def __init__(
         self,
         *,
@@ -240,6 +252,7 @@ class ReadObjectResponse(_message.Message):
 
     DATA_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
+    """The next part of the object."""
     def __init__(
         self,
         *,
@@ -343,13 +356,18 @@ class UploadHeader(_message.Message):
     parent: _builtins.str
     """`projects/{project}`."""
     file_name: _builtins.str
+    """A plain name; its extension says the format."""
     role: Global___FileRole.ValueType
     signal: _builtins.str
     """Which of several images in the file: its title, or its number from 1."""
     @_builtins.property
-    def image(self) -> Global___ImageCalibration: ...
+    def image(self) -> Global___ImageCalibration:
+        """Of a micrograph or power spectrum."""
+
     @_builtins.property
-    def diffraction(self) -> Global___DiffractionCalibration: ...
+    def diffraction(self) -> Global___DiffractionCalibration:
+        """Of a diffraction series."""
+
     def __init__(
         self,
         *,

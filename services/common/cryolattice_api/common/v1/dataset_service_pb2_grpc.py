@@ -67,13 +67,15 @@ class DatasetServiceServicer:
     """
 
     def GetDataset(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Returns what is known of a dataset.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDatasets(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the datasets of a project.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -34,7 +34,9 @@ class DatasetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
     GetDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetRequest, _dataset_service_pb2.GetDatasetResponse]
+    """Returns what is known of a dataset."""
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetsRequest, _dataset_service_pb2.ListDatasetsResponse]
+    """Lists the datasets of a project."""
     VerifyDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.VerifyDatasetRequest, _dataset_service_pb2.VerifyDatasetResponse]
     """Hashes every object again and reports what differs from the manifest."""
     ReadObject: _grpc.UnaryStreamMultiCallable[_dataset_service_pb2.ReadObjectRequest, _dataset_service_pb2.ReadObjectResponse]
@@ -50,7 +52,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetRequest, _dataset_service_pb2.GetDatasetResponse]  # type: ignore[assignment]
+    """Returns what is known of a dataset."""
     ListDatasets: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetsRequest, _dataset_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    """Lists the datasets of a project."""
     VerifyDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.VerifyDatasetRequest, _dataset_service_pb2.VerifyDatasetResponse]  # type: ignore[assignment]
     """Hashes every object again and reports what differs from the manifest."""
     ReadObject: _aio.UnaryStreamMultiCallable[_dataset_service_pb2.ReadObjectRequest, _dataset_service_pb2.ReadObjectResponse]  # type: ignore[assignment]
@@ -68,14 +72,16 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _dataset_service_pb2.GetDatasetRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_dataset_service_pb2.GetDatasetResponse, _abc.Awaitable[_dataset_service_pb2.GetDatasetResponse]]: ...
+    ) -> _typing.Union[_dataset_service_pb2.GetDatasetResponse, _abc.Awaitable[_dataset_service_pb2.GetDatasetResponse]]:
+        """Returns what is known of a dataset."""
 
     @_abc_1.abstractmethod
     def ListDatasets(
         self,
         request: _dataset_service_pb2.ListDatasetsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_dataset_service_pb2.ListDatasetsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetsResponse]]: ...
+    ) -> _typing.Union[_dataset_service_pb2.ListDatasetsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetsResponse]]:
+        """Lists the datasets of a project."""
 
     @_abc_1.abstractmethod
     def VerifyDataset(

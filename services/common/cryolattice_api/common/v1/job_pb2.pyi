@@ -31,25 +31,39 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
     JOB_STATE_QUEUED: _JobState.ValueType  # 1
+    """Waits for a worker."""
     JOB_STATE_WAITING_FOR_RESOURCES: _JobState.ValueType  # 2
+    """Has a worker and waits for cores, memory or a cluster."""
     JOB_STATE_RUNNING: _JobState.ValueType  # 3
     JOB_STATE_FINALIZING: _JobState.ValueType  # 4
+    """All tiles are there; the dataset is checked and committed."""
     JOB_STATE_SUCCEEDED: _JobState.ValueType  # 5
+    """Terminal: `output` is committed."""
     JOB_STATE_FAILED: _JobState.ValueType  # 6
+    """Terminal: `error` says why. Can be resumed."""
     JOB_STATE_CANCELLING: _JobState.ValueType  # 7
+    """Was asked to stop and has not stopped yet."""
     JOB_STATE_CANCELLED: _JobState.ValueType  # 8
+    """Terminal. Can be resumed."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper): ...
 
 JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
 JOB_STATE_QUEUED: JobState.ValueType  # 1
+"""Waits for a worker."""
 JOB_STATE_WAITING_FOR_RESOURCES: JobState.ValueType  # 2
+"""Has a worker and waits for cores, memory or a cluster."""
 JOB_STATE_RUNNING: JobState.ValueType  # 3
 JOB_STATE_FINALIZING: JobState.ValueType  # 4
+"""All tiles are there; the dataset is checked and committed."""
 JOB_STATE_SUCCEEDED: JobState.ValueType  # 5
+"""Terminal: `output` is committed."""
 JOB_STATE_FAILED: JobState.ValueType  # 6
+"""Terminal: `error` says why. Can be resumed."""
 JOB_STATE_CANCELLING: JobState.ValueType  # 7
+"""Was asked to stop and has not stopped yet."""
 JOB_STATE_CANCELLED: JobState.ValueType  # 8
+"""Terminal. Can be resumed."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
@@ -116,13 +130,19 @@ class Job(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When its latest attempt began."""
+
     @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it succeeded, failed or was cancelled."""
+
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
-    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The caller's marks."""
+
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it failed."""
@@ -171,8 +191,10 @@ class JobProgress(_message.Message):
     REUSED_FIELD_NUMBER: _builtins.int
     tile_count: _builtins.int
     succeeded: _builtins.int
+    """Finished tiles, reused ones included."""
     failed: _builtins.int
     reused: _builtins.int
+    """Tiles that an earlier attempt or job had finished."""
     def __init__(
         self,
         *,
@@ -200,8 +222,11 @@ class JobEstimate(_message.Message):
     CORE_SECONDS_FIELD_NUMBER: _builtins.int
     COMMITTED_FIELD_NUMBER: _builtins.int
     tile_count: _builtins.int
+    """Tiles, or steps."""
     store_bytes: _builtins.int
+    """What the dataset will take."""
     core_seconds: _builtins.float
+    """On one core; a rough guess."""
     @_builtins.property
     def committed(self) -> _dataset_pb2.DatasetRef:
         """Set when the answer is already there and costs nothing."""

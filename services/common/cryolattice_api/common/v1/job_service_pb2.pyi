@@ -25,6 +25,7 @@ class GetJobRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/jobs/{id}`."""
     def __init__(
         self,
         *,
@@ -70,6 +71,7 @@ class ListJobsRequest(_message.Message):
     page_size: _builtins.int
     """At most this many; 0 means 100, more than 1000 is taken as 1000."""
     page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
     def __init__(
         self,
         *,
@@ -92,6 +94,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
         """Newest first."""
@@ -116,6 +119,7 @@ class CancelJobRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/jobs/{id}`."""
     def __init__(
         self,
         *,
@@ -155,6 +159,7 @@ class ResumeJobRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/jobs/{id}`."""
     def __init__(
         self,
         *,
@@ -194,6 +199,7 @@ class DeleteJobRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/jobs/{id}`."""
     def __init__(
         self,
         *,
@@ -229,6 +235,7 @@ class WatchJobRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     AFTER_EVENT_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """`projects/{project}/jobs/{id}`."""
     after_event_id: _builtins.int
     """Resume after this event; 0 starts with the present state."""
     def __init__(

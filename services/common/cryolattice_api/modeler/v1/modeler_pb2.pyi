@@ -51,6 +51,7 @@ class _ZoneAxesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneAxes.Val
     DESCRIPTOR: _descriptor.EnumDescriptor
     ZONE_AXES_UNSPECIFIED: _ZoneAxes.ValueType  # 0
     ZONE_AXES_C: _ZoneAxes.ValueType  # 1
+    """Along c, and along the axes that symmetry makes equal to it."""
     ZONE_AXES_ALL: _ZoneAxes.ValueType  # 2
     """Along each axis of the supercell."""
 
@@ -59,6 +60,7 @@ class ZoneAxes(_ZoneAxes, metaclass=_ZoneAxesEnumTypeWrapper):
 
 ZONE_AXES_UNSPECIFIED: ZoneAxes.ValueType  # 0
 ZONE_AXES_C: ZoneAxes.ValueType  # 1
+"""Along c, and along the axes that symmetry makes equal to it."""
 ZONE_AXES_ALL: ZoneAxes.ValueType  # 2
 """Along each axis of the supercell."""
 Global___ZoneAxes: _TypeAlias = ZoneAxes  # noqa: Y015
@@ -296,7 +298,9 @@ class Ordering(_message.Message):
     VACANT_SITES_FIELD_NUMBER: _builtins.int
     SPACE_GROUP_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The same in every run and on every machine."""
     multiplicity: _builtins.int
+    """Orderings in its class."""
     space_group: _builtins.str
     """International symbol of the ordered structure, hydrogens left out."""
     @_builtins.property
@@ -324,6 +328,7 @@ class EnumerateOrderingsResponse(_message.Message):
     ORDERING_FIELD_NUMBER: _builtins.int
     CIF_FIELD_NUMBER: _builtins.int
     cif: _builtins.str
+    """Empty unless asked for."""
     @_builtins.property
     def ordering(self) -> Global___Ordering: ...
     def __init__(

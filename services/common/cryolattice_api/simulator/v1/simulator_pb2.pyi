@@ -29,11 +29,13 @@ class _EngineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Engine.ValueTy
     DESCRIPTOR: _descriptor.EnumDescriptor
     ENGINE_UNSPECIFIED: _Engine.ValueType  # 0
     ENGINE_ABTEM: _Engine.ValueType  # 1
+    """Taken when unspecified."""
 
 class Engine(_Engine, metaclass=_EngineEnumTypeWrapper): ...
 
 ENGINE_UNSPECIFIED: Engine.ValueType  # 0
 ENGINE_ABTEM: Engine.ValueType  # 1
+"""Taken when unspecified."""
 Global___Engine: _TypeAlias = Engine  # noqa: Y015
 
 class _Precision:
@@ -90,6 +92,7 @@ class SweepSpec(_message.Message):
     B_LEVELS_ANGSTROM2_FIELD_NUMBER: _builtins.int
     ENGINE_REVISION_FIELD_NUMBER: _builtins.int
     energy_kev: _builtins.float
+    """Of the electrons."""
     k_max_per_angstrom: _builtins.float
     """Beams up to this spatial frequency are kept; 0 means 1.0."""
     sampling_angstrom: _builtins.float
@@ -103,7 +106,9 @@ class SweepSpec(_message.Message):
     engine_revision: _builtins.str
     """Filled in by the server: the version of the engine that answers."""
     @_builtins.property
-    def models(self) -> _dataset_pb2.DatasetRef: ...
+    def models(self) -> _dataset_pb2.DatasetRef:
+        """A `models` dataset."""
+
     @_builtins.property
     def thicknesses_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Whole periods of every model along the beam, increasing."""

@@ -52,7 +52,8 @@ class SimulatorServiceServicer:
     """
 
     def CreateSweepJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Beams of every model at every thickness.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

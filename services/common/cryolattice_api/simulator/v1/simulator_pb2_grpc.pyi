@@ -34,6 +34,7 @@ class SimulatorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SimulatorServiceAsyncStub: ...
     CreateSweepJob: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.CreateSweepJobRequest, _simulator_pb2.CreateSweepJobResponse]
+    """Beams of every model at every thickness."""
     CreatePotentialJob: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.CreatePotentialJobRequest, _simulator_pb2.CreatePotentialJobResponse]
     """Projected potentials of models: what the beam passes in one period."""
 
@@ -43,6 +44,7 @@ class SimulatorServiceAsyncStub(SimulatorServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSweepJob: _aio.UnaryUnaryMultiCallable[_simulator_pb2.CreateSweepJobRequest, _simulator_pb2.CreateSweepJobResponse]  # type: ignore[assignment]
+    """Beams of every model at every thickness."""
     CreatePotentialJob: _aio.UnaryUnaryMultiCallable[_simulator_pb2.CreatePotentialJobRequest, _simulator_pb2.CreatePotentialJobResponse]  # type: ignore[assignment]
     """Projected potentials of models: what the beam passes in one period."""
 
@@ -54,7 +56,8 @@ class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _simulator_pb2.CreateSweepJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_simulator_pb2.CreateSweepJobResponse, _abc.Awaitable[_simulator_pb2.CreateSweepJobResponse]]: ...
+    ) -> _typing.Union[_simulator_pb2.CreateSweepJobResponse, _abc.Awaitable[_simulator_pb2.CreateSweepJobResponse]]:
+        """Beams of every model at every thickness."""
 
     @_abc_1.abstractmethod
     def CreatePotentialJob(
