@@ -14,6 +14,15 @@ GPTS = (128, 128)
 
 
 def test_agrees_with_a_plain_abtem_script(heavy: Structure) -> None:
+    # without one Na, so that x and y can be told apart
+    kept = ~np.all(np.isclose(heavy.positions_angstrom, [7.05, 0.0, 2.35]), axis=1)
+    assert np.count_nonzero(~kept) == 1
+    heavy = Structure(
+        heavy.cell_angstrom,
+        heavy.numbers[kept],
+        heavy.positions_angstrom[kept],
+        heavy.occupancies[kept],
+    )
     atoms = Atoms(heavy.numbers, heavy.positions_angstrom, cell=heavy.cell_angstrom, pbc=True)
     with abtem.config.set({"precision": "float64", "diagnostics.progress_bar": False}):
         slices = abtem.Potential(
@@ -44,7 +53,7 @@ def test_the_integral_is_that_of_the_scattering_factors(heavy: Structure) -> Non
 
 def test_an_empty_site_is_dark_and_a_half_filled_one_half_as_bright(heavy: Structure) -> None:
     full = projected_potential(heavy, gpts=GPTS)
-    # Na at (2.35, 2.35) lies under N; the vacant column is at (2.35, 0) in angstrom
+    # the vacant column at x = 2.35, y = 0
     row, column = 0, 32
     assert full[row, column] < 0.15 * full.max()
     sodium = heavy.numbers == 11

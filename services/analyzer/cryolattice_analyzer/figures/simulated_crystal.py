@@ -53,11 +53,6 @@ class SimulatedCrystal:
         a, b = self.lengths_angstrom
         return np.stack([self.h / a, self.k / b], axis=1)
 
-    @property
-    def is_parent_beam(self) -> NDArray[np.bool_]:
-        """Whether a beam is one of the parent's lattice, shape (b,)."""
-        return np.asarray((self.h % self.repeats[0] == 0) & (self.k % self.repeats[1] == 0))
-
     def plane(self, thickness_angstrom: float) -> int:
         """Return the index of the nearest simulated thickness."""
         return int(np.argmin(np.abs(self.thicknesses_angstrom - thickness_angstrom)))
