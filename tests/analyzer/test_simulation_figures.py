@@ -109,6 +109,7 @@ def test_a_corrected_image_of_a_thin_crystal_has_bright_atoms() -> None:
         raw = image_of(thin, 0, Lens(defocus), 2.7)
         corrected = image_of(thin, 0, Lens(defocus), 2.7, corrected=True)
         assert corrected[0, 0] > corrected[32, 32]
+        assert corrected.mean() == pytest.approx(raw.mean())
         assert np.ptp(corrected) == pytest.approx(np.ptp(raw), rel=0.05)
     assert image_of(thin, 0, Lens(400.0), 2.7)[0, 0] < 1
 
