@@ -10,7 +10,8 @@ from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.imaging.average import average_cell, refine_on_crystal
 from cryolattice_analyzer.imaging.bending import measure_bending
 from cryolattice_analyzer.imaging.fourier_fit import fit_fourier, separable_dft
-from cryolattice_analyzer.imaging.lattice import Lattice2D, ParentCell, find_lattice
+from cryolattice_analyzer.imaging.lattice import Lattice2D, find_lattice
+from cryolattice_analyzer.imaging.parent_cell import ParentCell
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_crystal import PlantedCrystal, plant

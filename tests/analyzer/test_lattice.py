@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.imaging.lattice import Lattice2D, ParentCell, find_lattice
+from cryolattice_analyzer.imaging.lattice import Lattice2D, find_lattice
+from cryolattice_analyzer.imaging.parent_cell import ParentCell
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_crystal import plant

@@ -17,8 +17,9 @@ from cryolattice_analyzer.figures.micrograph_figures import (
 from cryolattice_analyzer.figures.style import to_png
 from cryolattice_analyzer.imaging.average import average_cell, refine_on_crystal
 from cryolattice_analyzer.imaging.crystal_area import find_crystal
-from cryolattice_analyzer.imaging.lattice import ParentCell, find_lattice
+from cryolattice_analyzer.imaging.lattice import find_lattice
 from cryolattice_analyzer.imaging.micrograph import read_micrograph
+from cryolattice_analyzer.imaging.parent_cell import ParentCell
 from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
 from cryolattice_analyzer.imaging.superlattice import find_superlattice
 

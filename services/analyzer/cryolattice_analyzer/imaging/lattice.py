@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.imaging.lattice_refine import (
     ANCHOR_EVIDENCE,
     RESOLUTION_PER_ANGSTROM,
@@ -30,58 +29,17 @@ from cryolattice_analyzer.imaging.lattice_search import (
     search_cell,
     usable_bins,
 )
+from cryolattice_analyzer.imaging.parent_cell import (
+    RESEMBLANCE,
+    RESEMBLANCE_DEG,
+    ParentCell,
+)
 from cryolattice_analyzer.imaging.power_spectrum import PowerSpectrum, hann_window, power_spectrum
 
 SCALE_TOLERANCE = 0.04
 BLIND_RESOLUTION_PER_ANGSTROM = 1.2
 # A lattice is reported where noise alone would give one in fewer than this share of images.
 LOG10_FALSE_ALARM_LIMIT = -5.0
-# Cells closer than this to square or hexagonal count as such, for the range of rotations.
-SYMMETRY_TOLERANCE = 0.02
-
-
-@dataclass(frozen=True)
-class ParentCell:
-    """In-plane cell of the parent crystal in the view: lengths in angstrom, angle in degrees."""
-
-    a_angstrom: float
-    b_angstrom: float
-    gamma_deg: float = 90.0
-
-    def __post_init__(self) -> None:
-        lengths = (self.a_angstrom, self.b_angstrom)
-        if not all(np.isfinite(v) and v > 0 for v in lengths) or not 10 < self.gamma_deg < 170:
-            raise InvalidInputError(
-                f"parent cell a = {self.a_angstrom:g}, b = {self.b_angstrom:g} angstrom, gamma = "
-                f"{self.gamma_deg:g} degrees: lengths must be positive, the angle within 10 to 170",
-                field="parent",
-            )
-
-    @property
-    def direct(self) -> NDArray[np.float64]:
-        """Rows a, b in (x, y), a along +x."""
-        gamma = np.deg2rad(self.gamma_deg)
-        return np.array(
-            [
-                [self.a_angstrom, 0.0],
-                [self.b_angstrom * np.cos(gamma), self.b_angstrom * np.sin(gamma)],
-            ]
-        )
-
-    @property
-    def reciprocal(self) -> NDArray[np.float64]:
-        """Rows a*, b* in (x, y), 1/angstrom."""
-        return np.asarray(np.linalg.inv(self.direct).T)
-
-    @property
-    def rotation_period_deg(self) -> float:
-        """Smallest rotation that brings the lattice onto itself."""
-        if abs(self.a_angstrom / self.b_angstrom - 1) > SYMMETRY_TOLERANCE:
-            return 180.0
-        if abs(self.gamma_deg - 90) < 100 * SYMMETRY_TOLERANCE:
-            return 90.0
-        near_hexagonal = min(abs(self.gamma_deg - 60), abs(self.gamma_deg - 120))
-        return 60.0 if near_hexagonal < 100 * SYMMETRY_TOLERANCE else 180.0
 
 
 @dataclass(frozen=True)
@@ -213,8 +171,9 @@ def find_lattice(
     Returns
     -------
     LatticeSearch
-        ``found`` is False where noise would give the same evidence in more than 1 of 1e5 images, or
-        where all the evidence lies on one line through the origin (fringes).
+        ``found`` is False where noise would give the same evidence in more than 1 of 1e5 images,
+        where all the evidence lies on one line through the origin (fringes), or where the cell
+        that it refines to is not the parent's.
     """
     spectrum = spectrum if spectrum is not None else power_spectrum(image, pixel_size_angstrom)
     # An unknown cell may be small: its reflections are looked for as far as atoms scatter.
@@ -243,6 +202,14 @@ def find_lattice(
     basis, covariance = refine_lattice(
         image, pixel_size_angstrom, basis, window, spectrum, g_max=g_max
     )
+    if parent is not None and not parent.resembles(basis):
+        return LatticeSearch(
+            False,
+            None,
+            alarm,
+            "there is a lattice, but its cell is not the parent's: lengths differ by more than "
+            f"{100 * RESEMBLANCE:.0f} % or the angle by more than {RESEMBLANCE_DEG:g} degrees",
+        )
     basis, covariance = _nearest_setting(basis, covariance, period)
     lattice = Lattice2D(
         reciprocal=basis,

@@ -21,7 +21,8 @@ def run_lattice(context: JobContext, spec: analyzer_pb2.LatticeSpec) -> None:
     """Find the lattice, the crystal's area and the superlattice."""
     from cryolattice_analyzer.imaging.average import refine_on_crystal  # noqa: PLC0415
     from cryolattice_analyzer.imaging.crystal_area import find_crystal  # noqa: PLC0415
-    from cryolattice_analyzer.imaging.lattice import ParentCell, find_lattice  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.lattice import find_lattice  # noqa: PLC0415
+    from cryolattice_analyzer.imaging.parent_cell import ParentCell  # noqa: PLC0415
     from cryolattice_analyzer.imaging.power_spectrum import power_spectrum  # noqa: PLC0415
     from cryolattice_analyzer.imaging.superlattice import find_superlattice  # noqa: PLC0415
     from cryolattice_analyzer.jobs.stored import load_micrograph, save_lattice  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,11 @@ from cryolattice_analyzer.lens.ring_fit import spline_basis, visibility_basis
 from cryolattice_analyzer.lens.transfer import Lens, contrast_transfer
 
 BACKGROUND_KNOTS = 10
-SMOOTHING_BINS = 0.8
+# For pictures: averaged along the rings with this standard deviation.
+AVERAGED_DEG = 4.0
+AZIMUTHS = 720
+NOISE_WINDOW_BINS = 4.0
+NOISE_SHARE = 2.0
 
 
 @dataclass(frozen=True)
@@ -124,15 +129,60 @@ def flattened(
     lens: Lens,
     profile: RingProfile,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the spectrum without its background, and its fit, in units of the visibility.
+    """Return a spectrum without its background, averaged along its rings, and its fit.
 
-    Frequencies outside the profile are not a number.
+    Both are in units of the greater of the rings' own height and the noise that is left, so that
+    rings stand between -1 and 1 and fade where noise hides them. Frequencies outside the profile
+    are not a number.
+
+    Parameters
+    ----------
+    power : ndarray, shape (ny, nx)
+        As given to `ring_profile`, like `step_per_angstrom` and `lens`.
+    profile : RingProfile
+
+    Returns
+    -------
+    data, fit : ndarray, shape (ny, nx)
     """
     along = equal_phase_frequency(power.shape, step_per_angstrom, lens)
     k = profile.k_per_angstrom
-    smooth = scipy.ndimage.gaussian_filter(power.astype(np.float64), SMOOTHING_BINS)
+
+    inside = (along >= k[0]) & (along <= k[-1])
 
     def over(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.interp(along, k, values, left=np.nan, right=np.nan))
+        return np.asarray(np.interp(along, k, values))
 
-    return (smooth - over(profile.background)) / over(profile.visibility), over(profile.expected)
+    fit = over(profile.visibility * profile.expected)
+    data = _along_rings(power - over(profile.background), step_per_angstrom, lens)
+    index = np.searchsorted(k, along[inside]).clip(0, len(k) - 1)
+    # the median, for a crystal's spots are no noise
+    left = scipy.ndimage.median(np.abs(data - fit)[inside], index, np.arange(len(k)))
+    noise = scipy.ndimage.gaussian_filter1d(1.48 * np.nan_to_num(left), NOISE_WINDOW_BINS)
+    scale = np.where(inside, over(np.maximum(profile.visibility / 2, NOISE_SHARE * noise)), np.nan)
+    return data / scale, fit / scale
+
+
+def _along_rings(
+    power: NDArray[np.float64], step: tuple[float, float], lens: Lens
+) -> NDArray[np.float64]:
+    """Average over a few degrees along the rings of the lens."""
+    ny, nx = power.shape
+    ratio = lens.half_difference_angstrom / lens.defocus_angstrom
+    turns = np.arange(AZIMUTHS) * 2 * np.pi / AZIMUTHS
+    # k^2 (defocus + A cos 2 (phi - angle)) is the same along a ring
+    stretch = 1 / np.sqrt(1 + ratio * np.cos(2 * (turns - math.radians(lens.angle_deg))))
+    radii = np.arange(math.ceil(math.hypot(ny, nx) / 2) * 2) / 2 * min(step)
+    k = radii[:, None] * stretch
+    rows = ny // 2 + k * np.sin(turns) / step[1]
+    columns = nx // 2 + k * np.cos(turns) / step[0]
+    polar = scipy.ndimage.map_coordinates(power, [rows, columns], order=1, mode="nearest")
+    polar = scipy.ndimage.gaussian_filter1d(
+        polar, AVERAGED_DEG / 360 * AZIMUTHS, axis=1, mode="wrap"
+    )
+    ky = (np.arange(ny) - ny // 2)[:, None] * step[1]
+    kx = (np.arange(nx) - nx // 2)[None, :] * step[0]
+    place = equal_phase_frequency(power.shape, step, lens) / min(step) * 2
+    turn = (np.arctan2(ky, kx) % (2 * np.pi)) / (2 * np.pi) * AZIMUTHS
+    closed = np.concatenate([polar, polar[:, :1]], axis=1)
+    return np.asarray(scipy.ndimage.map_coordinates(closed, [place, turn], order=1, mode="nearest"))
