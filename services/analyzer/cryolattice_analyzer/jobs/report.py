@@ -8,8 +8,10 @@ from cryolattice.canonical import dataset_id_of, references
 from cryolattice.store.writer import component_versions
 from cryolattice_analyzer.jobs.dose import load_dose
 from cryolattice_analyzer.jobs.paper import draw_paper
+from cryolattice_analyzer.report.contrast_transfer import describe_ctf
 from cryolattice_analyzer.report.dose import describe_dose
 from cryolattice_analyzer.report.identify import describe_identification
+from cryolattice_analyzer.report.lattice import describe_lattice
 from cryolattice_analyzer.report.page import Page
 from cryolattice_analyzer.report.provenance import provenance
 from cryolattice_analyzer.report.simulation import describe_simulation
@@ -50,7 +52,11 @@ def describe(
     inputs: Inputs,
 ) -> None:
     """Add to a page what the datasets of a spec say."""
-    if "micrograph" in readers:
+    if spec.HasField("ctf") and not spec.HasField("models"):
+        describe_ctf(page, readers["ctf"])
+    elif spec.HasField("lattice") and not spec.HasField("models"):
+        describe_lattice(page, readers)
+    elif "micrograph" in readers:
         describe_identification(page, readers, inputs)
     elif "beams" in readers and "models" in readers:
         describe_simulation(page, readers, spec.defocus_angstrom, spec.cs_mm)
