@@ -59,7 +59,12 @@ def reflections_figure(average: AveragedCell) -> Figure:
             color=colour,
             label=label,
         )
+    labelled: list[int] = []
     for i in np.argsort(-amplitude / error)[:_LABELLED]:
+        # Friedel's law aside, near twins would write over each other
+        if any(abs(g[i] / g[j] - 1) < 0.08 and amplitude[i] > 0.5 * amplitude[j] for j in labelled):
+            continue
+        labelled.append(int(i))
         axes.annotate(
             f"{average.h[i]} {average.k[i]}",
             (g[i], amplitude[i]),

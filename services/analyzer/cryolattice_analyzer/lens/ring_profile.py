@@ -9,10 +9,11 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.lens.ring_fit import spline_basis, visibility_basis
+from cryolattice_analyzer.lens.ring_fit import spline_basis
 from cryolattice_analyzer.lens.transfer import Lens, contrast_transfer
 
 BACKGROUND_KNOTS = 10
+VISIBILITY_KNOTS = 6
 # For pictures: averaged along the rings with this standard deviation.
 AVERAGED_DEG = 4.0
 AZIMUTHS = 720
@@ -90,7 +91,7 @@ def ring_profile(
         k, lens.defocus_angstrom, wavelength_angstrom, cs_mm, amplitude_contrast
     )
     background = spline_basis(k, BACKGROUND_KNOTS)
-    envelope = visibility_basis(k, high)
+    envelope = spline_basis(k, VISIBILITY_KNOTS)
     weight = np.sqrt(number[full]) / mean
     terms = np.concatenate([background, envelope * (transfer**2 - 0.5)[:, None]], axis=1)
     solution = np.linalg.lstsq(terms * weight[:, None], mean * weight, rcond=None)[0]
