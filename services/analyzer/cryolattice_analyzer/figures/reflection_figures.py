@@ -73,7 +73,7 @@ def reflections_figure(average: AveragedCell) -> Figure:
             fontsize=style.SMALL_POINTS,
         )
     axes.set_yscale("log")
-    axes.set_ylim(floor, 2.5 * float(amplitude.max()))
+    axes.set_ylim(floor, 15 * float(amplitude.max()))
     axes.set_xlim(0, 1.06 * float(g.max()))
     axes.set_xlabel("spatial frequency (Å⁻¹)")
     axes.set_ylabel("amplitude / mean intensity")

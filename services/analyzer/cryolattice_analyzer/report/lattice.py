@@ -109,7 +109,7 @@ def _answer(page: Page, found: StoredLattice) -> None:
             f"a {a:.3f}, b {b:.3f} Å",
             [
                 f"Angle {gamma:.2f}°, a turned by {lattice['rotation_deg']:.2f}° from x to y.",
-                f"Noise alone errs by {errors[0]:.4f} and {errors[1]:.4f} Å; calibration and "
+                f"Noise alone errs by {errors[0]:.1g} and {errors[1]:.1g} Å; calibration and "
                 "distortion come on top.",
             ],
         ),

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from cryolattice_analyzer.report.imaging_command import imaging_words
+
 if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader
 
 _PURPOSES = {
     "micrograph": "read and calibrated the micrograph",
     "diffraction_series": "read and calibrated the series",
+    "power_spectrum": "read and calibrated the power spectrum",
     "models": "built every ordering of the parent, as atoms",
     "beams": "simulated each model by multislice, at every thickness",
     "lattice": "found the lattice, the crystal's area and superlattice spots",
@@ -142,9 +145,9 @@ def _files(readers: Mapping[str, DatasetReader]) -> list[InputFile]:
     files = []
     for reader in readers.values():
         kind = reader.manifest.kind
-        if kind in {"micrograph", "diffraction_series"}:
+        if kind in {"micrograph", "power_spectrum", "diffraction_series"}:
             facts = reader.json(f"{kind}.json")
-            scale = _image_scale(facts) if kind == "micrograph" else _series_scale(facts)
+            scale = _series_scale(facts) if kind == "diffraction_series" else _image_scale(facts)
             files.append(
                 InputFile(facts["file_name"], scale + _told(facts), facts.get("file_sha256", ""))
             )
@@ -164,7 +167,7 @@ def _files(readers: Mapping[str, DatasetReader]) -> list[InputFile]:
 
 
 def _image_scale(facts: dict[str, Any]) -> str:
-    dose = facts["dose_e_per_angstrom2"]
+    dose = facts.get("dose_e_per_angstrom2")
     return (
         f"{facts['pixel_size_angstrom']:.6g} Å per pixel, {facts['energy_kev']:g} keV, Cs "
         f"{facts['cs_mm']:g} mm, {f'{dose:.4g} e/Å²' if dose else 'dose not given'}."
@@ -200,7 +203,8 @@ def _command(readers: Mapping[str, DatasetReader]) -> str:
     if "dose" in readers:
         return _dose_command(readers)
     if "models" not in readers:
-        return ""
+        words = imaging_words(readers)
+        return _joined([*words, "--out", "report"]) if words else ""
     spec = readers["models"].manifest.spec
     parent = spec["parent_crystal"].get("file_name") or "PARENT.cif"
     cells = [str(spec["supercell"][axis]) for axis in "abc"]
