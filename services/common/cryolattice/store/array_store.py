@@ -65,6 +65,9 @@ class ArrayStore(Protocol):
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size of every object below `prefix`, which ends at a slash or the end."""
 
+    def age_seconds(self, key: str) -> float:
+        """Return how long ago the object was written; 0 where it is not there."""
+
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""
 
@@ -154,6 +157,15 @@ class _ObjectsOfObstore:
             for batch in obstore.list(self._objects, prefix=prefix):
                 for entry in batch:
                     yield entry["path"], entry["size"]
+
+    def age_seconds(self, key: str) -> float:
+        """Return how long ago the object was written; 0 where it is not there."""
+        with self._failures():
+            try:
+                written = obstore.head(self._objects, key)["last_modified"]
+            except FileNotFoundError:
+                return 0.0
+        return max(0.0, time.time() - written.timestamp())
 
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""

@@ -26,6 +26,7 @@ import pytest
 from cryolattice.errors import ConflictError, CorruptDataError, MissingChunkError
 from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import ArraySpec
+from cryolattice.store.garbage import Garbage, find_garbage, remove
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 
@@ -77,6 +78,13 @@ class ArrayStoreSuite:
         store.put_new(f"{prefix}/object", data)
         assert sha256(store.get(f"{prefix}/object")) == sha256(data)
         assert list(store.list(prefix)) == [(f"{prefix}/object", size)]
+
+    def test_an_object_grows_older(self, store: ArrayStore, prefix: str) -> None:
+        store.put_new(f"{prefix}/a", b"x")
+        assert 0 <= store.age_seconds(f"{prefix}/a") < 30
+        assert store.age_seconds(f"{prefix}/nothing") == 0
+        time.sleep(1.1)  # servers count in whole seconds
+        assert store.age_seconds(f"{prefix}/a") > 0
 
     def test_a_prefix_ends_at_a_slash(self, store: ArrayStore, prefix: str) -> None:
         for key in ("a/1", "a/b/2", "ab/3", "a.json"):
@@ -212,6 +220,26 @@ class ArrayStoreSuite:
             old.commit(spec_json=b"{}", inputs={}, tile_count=1)
         assert dict(store.list(f"datasets/suite/{prefix}")) == before
         assert new.commit(spec_json=b"{}", inputs={}, tile_count=1).manifest.attempt == 2
+
+    def test_only_garbage_is_removed(self, store: ArrayStore, prefix: str) -> None:
+        self._filled(store, f"{prefix}-kept").commit(spec_json=b"{}", inputs={}, tile_count=2)
+        for name in ("left", "needed"):
+            self._filled(store, f"{prefix}-{name}")
+        needed = {("suite", f"{prefix}-needed")}
+
+        def ours(seconds: float) -> list[Garbage]:
+            found = find_garbage(store, needed, seconds)
+            return [garbage for garbage in found if garbage.id.startswith(prefix)]
+
+        assert ours(3600) == []
+        (garbage,) = ours(0)
+        assert garbage.id == f"{prefix}-left"
+        assert garbage.size_bytes == sum(s for _, s in store.list(f"datasets/suite/{prefix}-left"))
+        remove(store, garbage)
+        assert list(store.list(f"datasets/suite/{prefix}-left")) == []
+        assert ours(0) == []
+        assert DatasetReader.open(store, "suite", f"{prefix}-kept").problems() == []
+        assert DatasetWriter(store, "suite", f"{prefix}-needed").finished(2) == {0, 1}
 
     def test_racing_commits_leave_one_manifest(self, store: ArrayStore, prefix: str) -> None:
         self._filled(store, prefix)
