@@ -11,7 +11,8 @@ import pytest
 from cryolattice.canonical import canonical_json, dataset_id, spec_sha256
 from cryolattice.client.connection import Connection
 from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice_api.common.v1 import job_pb2

@@ -12,7 +12,8 @@ from cryolattice.errors import (
     ServerUnavailableError,
     UnreadableFileError,
 )
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader

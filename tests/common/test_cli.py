@@ -16,7 +16,8 @@ import pytest
 
 from cryolattice.cli.main import run
 from cryolattice.client.connection import Connection
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef

@@ -7,7 +7,8 @@ import pytest
 from cryolattice.errors import ConflictError, JobCancelledError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2

@@ -22,7 +22,8 @@ from cryolattice.errors import (
     JobNotFoundError,
     RequestIdReusedError,
 )
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice_api.common.v1 import (
     job_pb2,
     job_service_pb2,
@@ -61,7 +62,7 @@ def _begun(ledger: Ledger) -> str:
     """Make a job that this test works on."""
     name = f"projects/default/jobs/{uuid4().hex[:12]}"
     job = job_pb2.Job(name=name, kind="models", state=job_pb2.JOB_STATE_QUEUED)
-    record = JobRecord(job, "modeler", "models", "00", 0.0)
+    record = JobRecord(job, "modeler", "models", uuid4().hex, 0.0)
     ledger.create(record, request_id="", request_sha256="")
     ledger.begin_attempt(name, "test", 60.0)
     return name

@@ -21,7 +21,8 @@ from cryolattice.errors import (
     RequestIdReusedError,
 )
 from cryolattice.ledger.database import open_database
-from cryolattice.ledger.ledger import TERMINAL, JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import TERMINAL, JobRecord
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 
@@ -46,7 +47,7 @@ def _create(ledger: Ledger, project: str = "p", request_id: str = "", body: str 
         kind="models",
         state=job_pb2.JOB_STATE_QUEUED,
     )
-    record = JobRecord(job, "modeler", "models", "00", 0.0)
+    record = JobRecord(job, "modeler", "models", uuid4().hex, 0.0)
     return ledger.create(record, request_id=request_id, request_sha256=body).job.name
 
 
@@ -242,14 +243,16 @@ def test_datasets_belong_to_projects(ledger: Ledger) -> None:
 HAMMER = """
 import sys
 from uuid import uuid4
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice_api.common.v1 import job_pb2
 sys.stdin.readline()
 ledger = Ledger(sys.argv[1])
 for _ in range(15):
     name = f"projects/p/jobs/{uuid4().hex[:12]}"
     job = job_pb2.Job(name=name, kind="models", state=job_pb2.JOB_STATE_QUEUED)
-    ledger.create(JobRecord(job, "modeler", "models", "00", 0.0), request_id="", request_sha256="")
+    record = JobRecord(job, "modeler", "models", name[-12:], 0.0)
+    ledger.create(record, request_id="", request_sha256="")
     ledger.begin_attempt(name, "me", 30.0)
     for _ in range(3):
         ledger.update(name, lambda job: setattr(job.progress, "succeeded", 1), attempt=1)
@@ -288,7 +291,7 @@ def test_one_of_many_servers_takes_a_job(ledger_url: str) -> None:
 
     def begin(ledger: Ledger) -> int:
         try:
-            return ledger.begin_attempt(name, "me", LEASE).attempt
+            return ledger.begin_attempt(name, str(id(ledger)), LEASE).attempt
         except JobNotActiveError:
             return 0
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
 
 from cryolattice.jobs.kinds import find_kind, installed_services
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.ledger.totals import Distribution, Increments
 from cryolattice.telemetry.ledger_metrics import LedgerCollector
 from cryolattice_api.common.v1 import job_pb2
@@ -29,8 +30,9 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 
 def _queue(ledger: Ledger, kind: str = "sweep") -> str:
     name = f"projects/p/jobs/{uuid4().hex[:12]}"
-    job = job_pb2.Job(name=name, kind=kind, state=job_pb2.JOB_STATE_QUEUED)
-    record = JobRecord(job, "simulator", "beams", "00", 0.0)
+    state = job_pb2.JOB_STATE_QUEUED
+    job = job_pb2.Job(name=name, kind=kind, state=state, labels={"of": "old"})
+    record = JobRecord(job, "simulator", "beams", uuid4().hex, 0.0)
     return ledger.create(record, request_id="", request_sha256="").job.name
 
 
@@ -161,6 +163,9 @@ def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, state: str) -> N
         ledger.begin_attempt(name, "dead", 0.0)
     with ledger._engine.begin() as connection:
         for statement in (
+            "DROP INDEX jobs_by_dataset",
+            "ALTER TABLE jobs DROP COLUMN labels",
+            "ALTER TABLE jobs DROP COLUMN created_at",
             "ALTER TABLE jobs DROP COLUMN queued_at",
             "ALTER TABLE jobs DROP COLUMN traceparents",
             "DROP TABLE totals",
@@ -169,6 +174,8 @@ def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, state: str) -> N
             connection.exec_driver_sql(statement)
     ledger.close()
     ledger = Ledger(url)
+    (record,), _ = ledger.list_jobs("p", 0, "", 'create_time > "2020-01-01" AND labels.of = "old"')
+    assert record.job.name == name
     now = _shown(ledger)
     assert now["cryolattice_ledger_up"] == 1
     assert now['cryolattice_job_oldest_queued_age_seconds{kind="sweep"}'] < 60

@@ -153,6 +153,12 @@ class ConflictError(CryolatticeError):
     reason = "CONFLICT"
 
 
+class QuestionBusyError(ConflictError):
+    """Another job computes the same dataset: its answer will be this one's."""
+
+    reason = "QUESTION_BUSY"
+
+
 class JobCancelledError(CryolatticeError):
     """The job was cancelled."""
 
@@ -165,6 +171,13 @@ class ServerUnavailableError(CryolatticeError):
 
     code = "UNAVAILABLE"
     reason = "SERVER_UNAVAILABLE"
+
+
+class LedgerUnavailableError(CryolatticeError):
+    """The ledger's database does not answer."""
+
+    code = "UNAVAILABLE"
+    reason = "LEDGER_UNAVAILABLE"
 
 
 class StoreUnavailableError(CryolatticeError):

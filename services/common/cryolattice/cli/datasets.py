@@ -116,6 +116,39 @@ def verify(name: Name, server: Server = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def gc(
+    older_than_hours: Annotated[
+        float, typer.Option(min=0, help="Only what nobody has touched for so long.")
+    ] = 24.0,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it, not only list it.")] = False,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what the store holds without need; with --remove, remove it.
+
+    That is what no committed dataset and no job needs: datasets whose job was deleted before it
+    finished, and the files of killed writers. Without --remove nothing is changed.
+    """
+    with session(server, quiet=True) as (lab, _):
+        response = lab.collect_garbage(3600 * older_than_hours, remove=remove)
+    if as_json:
+        print_json(message_dict(response))
+        return
+    for garbage in response.garbage:
+        what = f"{garbage.kind} {garbage.dataset_id}" if garbage.kind else "files of killed writers"
+        console.print(
+            f"{what}: {garbage.object_count} objects, {garbage.size_bytes:,} bytes", highlight=False
+        )
+    count = sum(garbage.object_count for garbage in response.garbage)
+    if not count:
+        console.print("nothing to remove")
+    else:
+        console.print(
+            f"{count} objects removed" if remove else f"{count} objects; --remove removes"
+        )
+
+
+@app.command()
 def export(
     name: Name,
     out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],

@@ -53,12 +53,21 @@ def _show(job: Job, as_json: bool) -> None:
 @app.command("list")
 def list_jobs(
     limit: Annotated[int, typer.Option(help="At most this many.")] = 20,
+    filter_text: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="TEXT",
+            help="Comparisons of state, kind, create_time and labels.NAME joined by AND, such as "
+            "'state = RUNNING AND kind != report'.",
+        ),
+    ] = "",
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
     with session(server, quiet=True) as (lab, _):
-        found = lab.list_jobs(limit)
+        found = lab.list_jobs(limit, filter_text)
     if as_json:
         print_json({"jobs": [message_dict(job) for job in found]})
         return

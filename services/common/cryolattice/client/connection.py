@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -156,9 +157,11 @@ class Connection:
         job: job_pb2.Job = self.call(self._jobs.GetJob, request).job
         return job
 
-    def list_jobs(self, limit: int = 100) -> list[job_pb2.Job]:
-        """Return the newest jobs of the project."""
-        request = job_service_pb2.ListJobsRequest(parent=self.parent, page_size=limit)
+    def list_jobs(self, limit: int = 100, filter_text: str = "") -> list[job_pb2.Job]:
+        """Return the newest jobs of the project, or of those that a filter chooses."""
+        request = job_service_pb2.ListJobsRequest(
+            parent=self.parent, page_size=limit, filter=filter_text
+        )
         return list(self.call(self._jobs.ListJobs, request).jobs)
 
     def cancel_job(self, name: str) -> job_pb2.Job:
@@ -287,6 +290,17 @@ class Connection:
         request = dataset_service_pb2.VerifyDatasetRequest(name=name)
         response: dataset_service_pb2.VerifyDatasetResponse = self.call(
             self._datasets.VerifyDataset, request
+        )
+        return response
+
+    def collect_garbage(
+        self, older_than_seconds: float, *, remove: bool
+    ) -> dataset_service_pb2.CollectGarbageResponse:
+        """List what no committed dataset and no job needs; with `remove`, remove it."""
+        request = dataset_service_pb2.CollectGarbageRequest(remove=remove)
+        request.older_than.FromTimedelta(timedelta(seconds=older_than_seconds))
+        response: dataset_service_pb2.CollectGarbageResponse = call(
+            self.address, self._datasets.CollectGarbage, request, _UPLOAD_SECONDS
         )
         return response
 

@@ -236,11 +236,24 @@ class Jobs(Listing[Job]):
         self._connection = connection
         self._show_progress = show_progress
 
-    def newest(self, limit: int = 20) -> list[Job]:
-        """Return the newest jobs, at most `limit` (up to 1000)."""
+    def newest(self, limit: int = 20, filter_text: str = "") -> list[Job]:
+        """Return the newest jobs, at most `limit` (up to 1000).
+
+        Parameters
+        ----------
+        limit : int
+        filter_text : str, optional
+            Comparisons joined by AND, such as ``'state = FAILED AND labels.sample = "A3"'``, of
+            state, kind, create_time and labels.
+
+        Raises
+        ------
+        InvalidInputError
+            The filter cannot be read.
+        """
         return [
             Job(self._connection, message, show_progress=self._show_progress)
-            for message in self._connection.list_jobs(limit)
+            for message in self._connection.list_jobs(limit, filter_text)
         ]
 
     def _row(self, item: Job) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ import structlog
 
 from cryolattice.errors import CryolatticeError, JobCancelledError
 from cryolattice.jobs.kinds import Inputs
-from cryolattice.ledger.ledger import TERMINAL, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import TERMINAL
 from cryolattice.ledger.totals import Key
 from cryolattice.store.writer import DatasetWriter
 from cryolattice.telemetry.tracing import flush_traces

@@ -29,7 +29,8 @@ from cryolattice.errors import (
 )
 from cryolattice.jobs.kinds import find_kind, installed_services
 from cryolattice.jobs.slots import Slots
-from cryolattice.ledger.ledger import TERMINAL, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import TERMINAL
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2

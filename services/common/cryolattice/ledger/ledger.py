@@ -3,80 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import sqlalchemy as sa
-from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy.engine import Connection, RowMapping
 
 from cryolattice.errors import (
     ConflictError,
     JobNotActiveError,
-    JobNotFoundError,
     RequestIdReusedError,
 )
+from cryolattice.ledger import leases
 from cryolattice.ledger.database import open_database
+from cryolattice.ledger.filters import job_filter
 from cryolattice.ledger.overview import Overview, read_overview
 from cryolattice.ledger.paging import page
-from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
-from cryolattice.ledger.totals import (
-    JOB_SECONDS,
-    QUEUE_SECONDS,
-    Increments,
-    Key,
-    add_totals,
+from cryolattice.ledger.patience import patient
+from cryolattice.ledger.rows import (
+    TERMINAL,
+    JobRecord,
+    add_event,
+    first,
+    job_record,
+    job_row,
+    now,
+    require_etag,
+    state_name,
+    store_job,
 )
-from cryolattice.names import parse_resource, resource_name
+from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
+from cryolattice.ledger.totals import Key, add_totals
+from cryolattice.names import parse_resource
 from cryolattice_api.common.v1 import job_pb2
 
-TERMINAL = frozenset(
-    {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
-)
 _RESUMABLE = frozenset({job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
-
-
-def now() -> Timestamp:
-    """Return the present time."""
-    stamp = Timestamp()
-    stamp.GetCurrentTime()
-    return stamp
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """A job with what only the servers need to know."""
-
-    job: job_pb2.Job
-    service: str
-    dataset_kind: str
-    dataset_id: str
-    lease_until: float
-    traceparents: tuple[str, ...] = ()
-
-    @property
-    def held(self) -> bool:
-        """Whether somebody works on it."""
-        return self.job.state not in TERMINAL and self.lease_until >= time.time()
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether somebody began to work on it and no longer renews the lease."""
-        begun = self.job.state not in {*TERMINAL, job_pb2.JOB_STATE_QUEUED}
-        return begun and not self.held
 
 
 class Ledger:
     """Jobs, events and dataset names.
 
+    Every call tries again while the database is away, then raises `LedgerUnavailableError`.
+
     Parameters
     ----------
     url : str
         SQLAlchemy URL.
+    patience_seconds : float
+        How long a call tries: little where a client waits, much where hours of work are at stake.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_seconds: float = 5.0) -> None:
+        self.patience_seconds = patience_seconds
         self._engine = open_database(url)
         self._reading = self._engine.execution_options(read_only=True)
 
@@ -84,6 +62,7 @@ class Ledger:
         """Close the connections."""
         self._engine.dispose()
 
+    @patient
     def create(self, record: JobRecord, *, request_id: str, request_sha256: str) -> JobRecord:
         """Store a new job, or return the one that the same request created before.
 
@@ -95,14 +74,17 @@ class Ledger:
         try:
             return self._create(record, request_id, request_sha256)
         except sa.exc.IntegrityError:
-            # another server has just stored the same request: now it is found
+            # another server has just stored the same request, or this one did so before its
+            # connection broke: now it is found
+            if not request_id:
+                return self.get(record.job.name)
             return self._create(record, request_id, request_sha256)
 
     def _create(self, record: JobRecord, request_id: str, request_sha256: str) -> JobRecord:
         project, identifier = parse_resource(record.job.name, "jobs")
         with self._engine.begin() as connection:
             if request_id:
-                row = _first(
+                row = first(
                     connection,
                     sa.select(JOBS).where(
                         JOBS.c.project == project, JOBS.c.request_id == request_id
@@ -115,7 +97,7 @@ class Ledger:
                             "make a new UUID for a new request",
                             field="request_id",
                         )
-                    return _record(row)
+                    return job_record(row)
             job = job_pb2.Job()
             job.CopyFrom(record.job)
             job.etag = "1"
@@ -139,16 +121,19 @@ class Ledger:
                     owner="",
                     lease_until=0.0,
                     queued_at=time.time(),
+                    created_at=job.create_time.ToNanoseconds() / 1e9,
+                    labels=dict(job.labels),
                     traceparents="\n".join(record.traceparents),
                     job=job.SerializeToString(deterministic=True),
                 )
                 .returning(JOBS.c.sequence)
             )
-            _add_event(connection, sequence, job)
+            add_event(connection, sequence, job)
             if job.state in TERMINAL:
                 add_totals(connection, job.kind, {("ended", "answered"): 1})
             return replace(record, job=job)
 
+    @patient
     def get(self, name: str) -> JobRecord:
         """Return a job.
 
@@ -158,17 +143,25 @@ class Ledger:
             There is none of this name.
         """
         with self._reading.connect() as connection:
-            return _record(_row(connection, name))
+            return job_record(job_row(connection, name))
 
+    @patient
     def list_jobs(
-        self, project: str, page_size: int, page_token: str
+        self, project: str, page_size: int, page_token: str, filter_text: str = ""
     ) -> tuple[list[JobRecord], str]:
-        """Return a page of a project's jobs, newest first, and the token of the next page."""
-        with self._reading.connect() as connection:
-            query = sa.select(JOBS).where(JOBS.c.project == project)
-            rows, token = page(connection, query, JOBS.c.sequence, page_size, page_token)
-            return [_record(row) for row in rows], token
+        """Return a page of a project's jobs, newest first, and the token of the next page.
 
+        Raises
+        ------
+        InvalidInputError
+            A filter, size or token that cannot be read.
+        """
+        query = sa.select(JOBS).where(JOBS.c.project == project, job_filter(filter_text))
+        with self._reading.connect() as connection:
+            rows, token = page(connection, query, JOBS.c.sequence, page_size, page_token)
+            return [job_record(row) for row in rows], token
+
+    @patient
     def update(
         self, name: str, change: Callable[[job_pb2.Job], None], *, attempt: int | None = None
     ) -> job_pb2.Job:
@@ -191,67 +184,117 @@ class Ledger:
             A later attempt has taken the job over, or it waits for one.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name, lock=True)
-            job = _record(row).job
+            row = job_row(connection, name, lock=True)
+            job = job_record(row).job
             if job.state in TERMINAL:
-                raise JobNotActiveError(f"{name} has ended ({_state(job)}): it cannot change")
+                raise JobNotActiveError(f"{name} has ended ({state_name(job)}): it cannot change")
             if attempt is not None and job.attempt != attempt:
                 raise ConflictError(f"{name} is at attempt {job.attempt}, not {attempt}")
             if attempt is not None and job.state == job_pb2.JOB_STATE_QUEUED:
                 raise ConflictError(f"{name} was queued again: attempt {attempt} is over")
             change(job)
-            _store(connection, row, job)
+            store_job(connection, row, job)
             return job
 
+    @patient
     def begin_attempt(self, name: str, owner: str, lease_seconds: float) -> job_pb2.Job:
-        """Take a queued job on: a new attempt, whose lease must be renewed.
+        """Take a job on that nobody works on: a new attempt, whose lease must be renewed.
 
         Raises
         ------
         JobNotActiveError
             The job has ended or somebody works on it.
+        QuestionBusyError
+            Somebody works on another job that asks the same.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name, lock=True)
-            record = _record(row)
-            job = record.job
-            if job.state in TERMINAL or record.held:
-                raise JobNotActiveError(f"{name} is {_state(job)}: it cannot be started")
-            job.attempt += 1
-            job.state = job_pb2.JOB_STATE_RUNNING
-            job.state_message = "starting"
-            job.start_time.CopyFrom(now())
-            _store(connection, row, job, owner=owner, lease_until=time.time() + lease_seconds)
-            if row["state"] == job_pb2.JOB_STATE_QUEUED:
-                waited = Increments()
-                QUEUE_SECONDS.observe(waited, max(0.0, time.time() - row["queued_at"]))
-                add_totals(connection, job.kind, waited)
-            return job
+            return leases.begin_attempt(connection, name, owner, lease_seconds)
 
+    @patient
+    def busy_with(self, name: str) -> str:
+        """Return the name of a job that somebody works on and that asks the same, or nothing."""
+        with self._reading.connect() as connection:
+            return leases.busy_with(connection, name)
+
+    @patient
     def renew_lease(self, name: str, owner: str, lease_seconds: float) -> bool:
         """Prolong the owner's lease; return False where the job is no longer the owner's."""
-        project, identifier = parse_resource(name, "jobs")
         with self._engine.begin() as connection:
-            done = connection.execute(
-                sa.update(JOBS)
-                .where(
-                    JOBS.c.project == project,
-                    JOBS.c.id == identifier,
-                    JOBS.c.owner == owner,
-                    JOBS.c.state.not_in(TERMINAL),
-                )
-                .values(lease_until=time.time() + lease_seconds)
-            )
-            return done.rowcount == 1
+            return leases.renew(connection, name, owner, lease_seconds)
 
-    def cancel(self, name: str) -> job_pb2.Job:
-        """Ask a job to stop; one that nobody works on is cancelled at once."""
+    @patient
+    def release(self, name: str, attempt: int, message: str) -> job_pb2.Job:
+        """Give a job back to the queue, for whoever takes it on next.
+
+        Raises
+        ------
+        JobNotActiveError
+            The job has ended.
+        ConflictError
+            It is no longer at this attempt.
+        """
         with self._engine.begin() as connection:
-            row = _row(connection, name, lock=True)
-            record = _record(row)
+            return leases.release(connection, name, attempt, message)
+
+    @patient
+    def adoptable(
+        self, kinds: Iterable[str], waited_seconds: float, limit: int
+    ) -> list[job_pb2.Job]:
+        """Return the oldest jobs that nobody works on.
+
+        Parameters
+        ----------
+        kinds : iterable of str
+            Only these kinds.
+        waited_seconds : float
+            Queued jobs wait so long for whoever created them.
+        limit : int
+            At most so many.
+        """
+        with self._reading.connect() as connection:
+            return leases.adoptable(connection, kinds, waited_seconds, limit)
+
+    @patient
+    def questions(self) -> set[tuple[str, str]]:
+        """Return kind and id of the datasets of all jobs that have not succeeded."""
+        with self._reading.connect() as connection:
+            rows = connection.execute(
+                sa.select(JOBS.c.dataset_kind, JOBS.c.dataset_id).where(
+                    JOBS.c.state != job_pb2.JOB_STATE_SUCCEEDED
+                )
+            )
+            return {(row.dataset_kind, row.dataset_id) for row in rows}
+
+    @patient
+    def versions(self, names: Sequence[str]) -> dict[str, int]:
+        """Return how often each of these jobs has changed; those that are gone are left out."""
+        by_key = {parse_resource(name, "jobs"): name for name in names}
+        with self._reading.connect() as connection:
+            rows = connection.execute(
+                sa.select(JOBS.c.project, JOBS.c.id, JOBS.c.version).where(
+                    sa.tuple_(JOBS.c.project, JOBS.c.id).in_(list(by_key))
+                )
+            )
+            return {by_key[row.project, row.id]: row.version for row in rows}
+
+    @patient
+    def cancel(self, name: str, etag: str = "") -> job_pb2.Job:
+        """Ask a job to stop; one that nobody works on is cancelled at once.
+
+        Raises
+        ------
+        JobNotActiveError
+            It has ended.
+        ConflictError
+            An etag was given and the job has changed since.
+        """
+        with self._engine.begin() as connection:
+            row = job_row(connection, name, lock=True)
+            record = job_record(row)
             job = record.job
+            require_etag(row, etag)
             if job.state in TERMINAL:
-                raise JobNotActiveError(f"{name} has ended ({_state(job)}): nothing to cancel")
+                raise JobNotActiveError(f"{name} has ended ({state_name(job)}): nothing to cancel")
             if job.state == job_pb2.JOB_STATE_CANCELLING and record.held:
                 return job
             if not record.held:
@@ -260,11 +303,12 @@ class Ledger:
             else:
                 job.state = job_pb2.JOB_STATE_CANCELLING
                 job.state_message = "waiting for its workers to stop"
-            _store(connection, row, job)
+            store_job(connection, row, job)
             return job
 
-    def requeue(self, name: str, traceparent: str = "") -> JobRecord:
-        """Queue a failed, cancelled or abandoned job again.
+    @patient
+    def requeue(self, name: str, traceparent: str = "", etag: str = "") -> JobRecord:
+        """Queue a job again that failed, was cancelled, or that nobody works on.
 
         Parameters
         ----------
@@ -272,19 +316,25 @@ class Ledger:
             The job.
         traceparent : str, optional
             W3C trace context of the call that wants it.
+        etag : str, optional
+            The job as the caller knows it.
 
         Raises
         ------
         JobNotActiveError
             It succeeded, or somebody works on it.
+        ConflictError
+            An etag was given and the job has changed since.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name, lock=True)
-            record = _record(row)
+            row = job_row(connection, name, lock=True)
+            record = job_record(row)
             job = record.job
-            if job.state not in _RESUMABLE and not record.abandoned:
+            require_etag(row, etag)
+            if job.state not in _RESUMABLE and (job.state in TERMINAL or record.held):
                 raise JobNotActiveError(
-                    f"{name} is {_state(job)}: only a failed, cancelled or abandoned job resumes"
+                    f"{name} is {state_name(job)}: only a job that failed, was cancelled, or that "
+                    "nobody works on resumes"
                 )
             job.state = job_pb2.JOB_STATE_QUEUED
             job.state_message = "queued again"
@@ -292,7 +342,7 @@ class Ledger:
             job.ClearField("end_time")
             job.ClearField("progress")
             traces = (*record.traceparents, traceparent) if traceparent else record.traceparents
-            _store(
+            store_job(
                 connection,
                 row,
                 job,
@@ -303,36 +353,45 @@ class Ledger:
             )
             return record
 
-    def delete(self, name: str) -> None:
+    @patient
+    def delete(self, name: str, etag: str = "") -> None:
         """Forget an ended job and its events.
 
         Raises
         ------
         JobNotActiveError
             It has not ended.
+        ConflictError
+            An etag was given and the job has changed since.
         """
         with self._engine.begin() as connection:
-            row = _row(connection, name, lock=True)
-            job = _record(row).job
+            row = job_row(connection, name, lock=True)
+            require_etag(row, etag)
+            job = job_record(row).job
             if job.state not in TERMINAL:
-                raise JobNotActiveError(f"{name} is {_state(job)}: cancel it before deleting it")
+                raise JobNotActiveError(
+                    f"{name} is {state_name(job)}: cancel it before deleting it"
+                )
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.job_sequence == row["sequence"]))
             connection.execute(sa.delete(JOBS).where(JOBS.c.sequence == row["sequence"]))
 
+    @patient
     def count(self, kind: str, increments: Mapping[Key, float]) -> None:
         """Add to the sums of a kind of job."""
         with self._engine.begin() as connection:
             add_totals(connection, kind, increments)
 
+    @patient
     def overview(self) -> Overview:
         """Return the state of all jobs in numbers."""
         with self._reading.connect() as connection:
             return read_overview(connection)
 
+    @patient
     def events(self, name: str, after: int) -> list[tuple[int, job_pb2.Job]]:
         """Return the events of a job after an event id, oldest first."""
         with self._reading.connect() as connection:
-            sequence = _row(connection, name)["sequence"]
+            sequence = job_row(connection, name)["sequence"]
             rows = connection.execute(
                 sa.select(EVENTS.c.id, EVENTS.c.job)
                 .where(EVENTS.c.job_sequence == sequence, EVENTS.c.id > after)
@@ -340,6 +399,7 @@ class Ledger:
             )
             return [(row.id, job_pb2.Job.FromString(row.job)) for row in rows]
 
+    @patient
     def register_dataset(self, project: str, kind: str, identifier: str) -> None:
         """Give a committed dataset its name in a project; doing it again changes nothing."""
         if self.dataset_kind(project, identifier) is not None:
@@ -350,6 +410,7 @@ class Ledger:
                 sa.insert(DATASETS).values(project=project, id=identifier, kind=kind)
             )
 
+    @patient
     def dataset_kind(self, project: str, identifier: str) -> str | None:
         """Return the kind of a project's dataset, None where the project has none of this id."""
         with self._reading.connect() as connection:
@@ -360,6 +421,7 @@ class Ledger:
             )
             return kind
 
+    @patient
     def list_datasets(
         self, project: str, kind: str, page_size: int, page_token: str
     ) -> tuple[list[tuple[str, str]], str]:
@@ -370,74 +432,3 @@ class Ledger:
                 query = query.where(DATASETS.c.kind == kind)
             rows, token = page(connection, query, DATASETS.c.sequence, page_size, page_token)
             return [(row["kind"], row["id"]) for row in rows], token
-
-
-def _state(job: job_pb2.Job) -> str:
-    return job_pb2.JobState.Name(job.state).removeprefix("JOB_STATE_")
-
-
-def _first(connection: Connection, query: sa.Select[tuple[object, ...]]) -> RowMapping | None:
-    return connection.execute(query).mappings().first()
-
-
-def _row(connection: Connection, name: str, *, lock: bool = False) -> RowMapping:
-    project, identifier = parse_resource(name, "jobs")
-    query = sa.select(JOBS).where(JOBS.c.project == project, JOBS.c.id == identifier)
-    # SQLite has one writer at a time anyway, and ignores this
-    row = _first(connection, query.with_for_update() if lock else query)
-    if row is None:
-        raise JobNotFoundError(
-            f"no job {resource_name(project, 'jobs', identifier)}: "
-            "'cryolattice jobs list' shows those there are",
-            field="name",
-        )
-    return row
-
-
-def _record(row: RowMapping) -> JobRecord:
-    return JobRecord(
-        job=job_pb2.Job.FromString(row["job"]),
-        service=row["service"],
-        dataset_kind=row["dataset_kind"],
-        dataset_id=row["dataset_id"],
-        lease_until=row["lease_until"],
-        traceparents=tuple(row["traceparents"].split()),
-    )
-
-
-def _store(connection: Connection, row: RowMapping, job: job_pb2.Job, **columns: object) -> None:
-    version = row["version"] + 1
-    job.etag = str(version)
-    job.update_time.CopyFrom(now())
-    if job.state in TERMINAL:
-        job.end_time.CopyFrom(job.update_time)
-    connection.execute(
-        sa.update(JOBS)
-        .where(JOBS.c.sequence == row["sequence"])
-        .values(
-            state=job.state,
-            version=version,
-            job=job.SerializeToString(deterministic=True),
-            **columns,
-        )
-    )
-    _add_event(connection, row["sequence"], job)
-    if job.state in TERMINAL:
-        began = row["state"] != job_pb2.JOB_STATE_QUEUED
-        add_totals(connection, job.kind, _ending(job, began=began))
-
-
-def _ending(job: job_pb2.Job, *, began: bool) -> Increments:
-    ended = Increments({("ended", _state(job).lower()): 1})
-    if began:
-        taken = job.end_time.ToDatetime() - job.start_time.ToDatetime()
-        JOB_SECONDS.observe(ended, max(0.0, taken.total_seconds()))
-    return ended
-
-
-def _add_event(connection: Connection, sequence: int | None, job: job_pb2.Job) -> None:
-    connection.execute(
-        sa.insert(EVENTS).values(
-            job_sequence=sequence, job=job.SerializeToString(deterministic=True)
-        )
-    )

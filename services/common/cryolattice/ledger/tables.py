@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Float,
@@ -40,12 +41,15 @@ JOBS = Table(
     Column("lease_until", Float, nullable=False, default=0.0),
     # seconds since 1970
     Column("queued_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("labels", JSON, nullable=False),
     # W3C trace contexts of the calls that queued it, oldest first, one a line
     Column("traceparents", Text, nullable=False, default=""),
     Column("job", LargeBinary, nullable=False),
     Index("jobs_by_id", "project", "id", unique=True),
     Index("jobs_by_request", "project", "request_id", unique=True),
     Index("jobs_by_state", "state"),
+    Index("jobs_by_dataset", "dataset_kind", "dataset_id"),
 )
 
 EVENTS = Table(

@@ -17,7 +17,8 @@ from cryolattice.errors import DatasetNotCommittedError, InvalidInputError
 from cryolattice.jobs.kinds import Inputs, JobKind, Service
 from cryolattice.jobs.runner import dataset_ref, input_digests
 from cryolattice.jobs.supervisor import Supervisor
-from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.names import parse_project, resource_name
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore

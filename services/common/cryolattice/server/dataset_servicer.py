@@ -22,6 +22,7 @@ from cryolattice.jobs.runner import dataset_ref
 from cryolattice.names import parse_project, parse_resource, resource_name
 from cryolattice.server.backend import Backend
 from cryolattice.server.received_upload import ReceivedUpload
+from cryolattice.store.garbage import Garbage, find_garbage, remove
 from cryolattice.store.manifest import MANIFEST_KEY
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import (
@@ -117,6 +118,39 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 for key, problem in problems
             ],
         )
+
+    async def CollectGarbage(
+        self,
+        request: dataset_service_pb2.CollectGarbageRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> dataset_service_pb2.CollectGarbageResponse:
+        seconds = request.older_than.ToTimedelta().total_seconds()
+        found = await asyncio.to_thread(self._collect, seconds, request.remove)
+        return dataset_service_pb2.CollectGarbageResponse(
+            garbage=[
+                dataset_service_pb2.Garbage(
+                    kind=garbage.kind,
+                    dataset_id=garbage.id,
+                    object_count=len(garbage.keys),
+                    size_bytes=garbage.size_bytes,
+                )
+                for garbage in found
+            ]
+        )
+
+    def _collect(self, older_than_seconds: float, also_remove: bool) -> list[Garbage]:
+        if older_than_seconds < 0:
+            raise InvalidInputError(
+                f"older_than is {older_than_seconds:g} s: it must not be negative",
+                field="older_than",
+            )
+        root = self._backend.root
+        needed = self._backend.ledger.questions()
+        found = list(find_garbage(root, needed, older_than_seconds))
+        if also_remove:
+            for garbage in found:
+                remove(root, garbage)
+        return found
 
     async def ReadObject(
         self,

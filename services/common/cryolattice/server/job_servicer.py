@@ -9,13 +9,12 @@ from typing import Any
 import grpc.aio
 
 from cryolattice.jobs.kinds import find_kind
-from cryolattice.ledger.ledger import TERMINAL, JobRecord
+from cryolattice.ledger.rows import JobRecord
 from cryolattice.names import parse_project
 from cryolattice.server.backend import Backend
+from cryolattice.server.watchers import Watchers
 from cryolattice.telemetry.tracing import current_traceparent
 from cryolattice_api.common.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
-
-_POLL_SECONDS = 0.15
 
 
 def _shown(record: JobRecord) -> job_pb2.Job:
@@ -30,6 +29,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._ledger = backend.ledger
+        self._watchers = Watchers(backend.ledger)
 
     async def GetJob(
         self, request: job_service_pb2.GetJobRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -42,7 +42,11 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     ) -> job_service_pb2.ListJobsResponse:
         project = parse_project(request.parent)
         records, token = await asyncio.to_thread(
-            self._ledger.list_jobs, project, request.page_size, request.page_token
+            self._ledger.list_jobs,
+            project,
+            request.page_size,
+            request.page_token,
+            request.filter,
         )
         return job_service_pb2.ListJobsResponse(
             jobs=[_shown(record) for record in records], next_page_token=token
@@ -51,7 +55,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     async def CancelJob(
         self, request: job_service_pb2.CancelJobRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> job_service_pb2.CancelJobResponse:
-        job = await asyncio.to_thread(self._ledger.cancel, request.name)
+        job = await asyncio.to_thread(self._ledger.cancel, request.name, request.etag)
         return job_service_pb2.CancelJobResponse(job=job)
 
     async def ResumeJob(
@@ -59,33 +63,20 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     ) -> job_service_pb2.ResumeJobResponse:
         record = await asyncio.to_thread(self._ledger.get, request.name)
         find_kind(record.job.kind, self._backend.services)
-        record = await asyncio.to_thread(self._ledger.requeue, request.name, current_traceparent())
+        record = await asyncio.to_thread(
+            self._ledger.requeue, request.name, current_traceparent(), request.etag
+        )
         self._backend.supervisor.dispatch(request.name, record.job.kind)
         return job_service_pb2.ResumeJobResponse(job=record.job)
 
     async def DeleteJob(
         self, request: job_service_pb2.DeleteJobRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> job_service_pb2.DeleteJobResponse:
-        await asyncio.to_thread(self._ledger.delete, request.name)
+        await asyncio.to_thread(self._ledger.delete, request.name, request.etag)
         return job_service_pb2.DeleteJobResponse()
 
     async def WatchJob(
         self, request: job_service_pb2.WatchJobRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[job_service_pb2.WatchJobResponse]:
-        after = request.after_event_id
-        # a watcher that begins needs the present state, not the history
-        skip_history = after == 0
-        while True:
-            # asked before the events are read: none can come after the last of an ended job
-            record = await asyncio.to_thread(self._ledger.get, request.name)
-            events = await asyncio.to_thread(self._ledger.events, request.name, after)
-            for event_id, job in events[-1:] if skip_history else events:
-                yield job_service_pb2.WatchJobResponse(event_id=event_id, job=job)
-            if events:
-                after = events[-1][0]
-                skip_history = False
-                if events[-1][1].state in TERMINAL:
-                    return
-            elif record.job.state in TERMINAL:
-                return
-            await asyncio.sleep(_POLL_SECONDS)
+        async for event_id, job in self._watchers.follow(request.name, request.after_event_id):
+            yield job_service_pb2.WatchJobResponse(event_id=event_id, job=job)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
-from cryolattice.ledger.ledger import TERMINAL, Ledger
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import TERMINAL
 from cryolattice_api.common.v1 import job_pb2
 
 log = structlog.get_logger()
@@ -60,8 +60,8 @@ class Watchers:
         record = await asyncio.to_thread(self._ledger.get, name)
         events = await asyncio.to_thread(self._ledger.events, name, after)
         last = events[-1][0] if events else after
-        for event in events if after else events[-1:]:
-            yield event
+        for known in events if after else events[-1:]:
+            yield known
         if record.job.state in TERMINAL or (events and events[-1][1].state in TERMINAL):
             return
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -117,10 +117,3 @@ class Watchers:
             if watched.after == after:
                 watched.version = -1 if version is None else version
                 watched.after = max([after, *(event[0] for event in events if event)])
-
-    async def close(self) -> None:
-        """Stop asking."""
-        if self._poller is not None:
-            self._poller.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._poller

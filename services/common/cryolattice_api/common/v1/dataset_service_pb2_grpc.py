@@ -50,6 +50,11 @@ class DatasetServiceStub:
                 request_serializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.VerifyDatasetRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.VerifyDatasetResponse.FromString,
                 _registered_method=True)
+        self.CollectGarbage = channel.unary_unary(
+                '/cryolattice_api.common.v1.DatasetService/CollectGarbage',
+                request_serializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.CollectGarbageRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.CollectGarbageResponse.FromString,
+                _registered_method=True)
         self.ReadObject = channel.unary_stream(
                 '/cryolattice_api.common.v1.DatasetService/ReadObject',
                 request_serializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.ReadObjectRequest.SerializeToString,
@@ -87,6 +92,13 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CollectGarbage(self, request, context):
+        """Lists what no committed dataset and no job needs, and removes it where asked to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadObject(self, request, context):
         """Streams one object of a committed dataset, checked against the manifest.
         """
@@ -119,6 +131,11 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.VerifyDataset,
                     request_deserializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.VerifyDatasetRequest.FromString,
                     response_serializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.VerifyDatasetResponse.SerializeToString,
+            ),
+            'CollectGarbage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CollectGarbage,
+                    request_deserializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.CollectGarbageRequest.FromString,
+                    response_serializer=cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.CollectGarbageResponse.SerializeToString,
             ),
             'ReadObject': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadObject,
@@ -213,6 +230,33 @@ class DatasetService:
             '/cryolattice_api.common.v1.DatasetService/VerifyDataset',
             cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.VerifyDatasetRequest.SerializeToString,
             cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.VerifyDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CollectGarbage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryolattice_api.common.v1.DatasetService/CollectGarbage',
+            cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.CollectGarbageRequest.SerializeToString,
+            cryolattice__api_dot_common_dot_v1_dot_dataset__service__pb2.CollectGarbageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class DatasetServiceStub:
     """Lists the datasets of a project."""
     VerifyDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.VerifyDatasetRequest, _dataset_service_pb2.VerifyDatasetResponse]
     """Hashes every object again and reports what differs from the manifest."""
+    CollectGarbage: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CollectGarbageRequest, _dataset_service_pb2.CollectGarbageResponse]
+    """Lists what no committed dataset and no job needs, and removes it where asked to."""
     ReadObject: _grpc.UnaryStreamMultiCallable[_dataset_service_pb2.ReadObjectRequest, _dataset_service_pb2.ReadObjectResponse]
     """Streams one object of a committed dataset, checked against the manifest."""
     UploadFile: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadFileRequest, _dataset_service_pb2.UploadFileResponse]
@@ -57,6 +59,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """Lists the datasets of a project."""
     VerifyDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.VerifyDatasetRequest, _dataset_service_pb2.VerifyDatasetResponse]  # type: ignore[assignment]
     """Hashes every object again and reports what differs from the manifest."""
+    CollectGarbage: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CollectGarbageRequest, _dataset_service_pb2.CollectGarbageResponse]  # type: ignore[assignment]
+    """Lists what no committed dataset and no job needs, and removes it where asked to."""
     ReadObject: _aio.UnaryStreamMultiCallable[_dataset_service_pb2.ReadObjectRequest, _dataset_service_pb2.ReadObjectResponse]  # type: ignore[assignment]
     """Streams one object of a committed dataset, checked against the manifest."""
     UploadFile: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadFileRequest, _dataset_service_pb2.UploadFileResponse]  # type: ignore[assignment]
@@ -90,6 +94,14 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.VerifyDatasetResponse, _abc.Awaitable[_dataset_service_pb2.VerifyDatasetResponse]]:
         """Hashes every object again and reports what differs from the manifest."""
+
+    @_abc_1.abstractmethod
+    def CollectGarbage(
+        self,
+        request: _dataset_service_pb2.CollectGarbageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.CollectGarbageResponse, _abc.Awaitable[_dataset_service_pb2.CollectGarbageResponse]]:
+        """Lists what no committed dataset and no job needs, and removes it where asked to."""
 
     @_abc_1.abstractmethod
     def ReadObject(

@@ -93,7 +93,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeJob(self, request, context):
-        """Runs a failed or cancelled job again; finished tiles are reused.
+        """Runs a job again that failed, was cancelled, or that nobody works on; keeps finished tiles.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,74 @@
+"""Waiting for a database that is away for a moment."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, Concatenate, Protocol
+
+import sqlalchemy as sa
+import structlog
+
+from cryolattice.errors import LedgerUnavailableError
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 2.0
+
+
+class Patient(Protocol):
+    """Has a measure of patience."""
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a call goes on trying."""
+
+
+def patient[Owner: Patient, **Parameters, Result](
+    method: Callable[Concatenate[Owner, Parameters], Result],
+) -> Callable[Concatenate[Owner, Parameters], Result]:
+    """Make a method try again while its database is away.
+
+    The method must do the same when it is repeated: a lost connection does not tell whether the
+    transaction was committed.
+
+    Raises
+    ------
+    LedgerUnavailableError
+        Patience has run out.
+    """
+
+    @functools.wraps(method)
+    def persevere(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        deadline = time.monotonic() + owner.patience_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return method(owner, *args, **kwargs)
+            except sa.exc.DBAPIError as error:
+                if not _is_outage(error):
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise LedgerUnavailableError(
+                        f"the ledger does not answer ({_cause(error)}): try again when its "
+                        "database is back",
+                        field="CRYOLATTICE_LEDGER_URL",
+                    ) from error
+                log.warning("the ledger does not answer", error=_cause(error))
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    return persevere
+
+
+def _is_outage(error: sa.exc.DBAPIError) -> bool:
+    return error.connection_invalidated or isinstance(
+        error, sa.exc.OperationalError | sa.exc.InterfaceError
+    )
+
+
+def _cause(error: Any) -> str:
+    lines = str(error.orig or error).splitlines()
+    return lines[0] if lines else type(error.orig or error).__name__

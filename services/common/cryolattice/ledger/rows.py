@@ -1,0 +1,142 @@
+"""Jobs as rows of the database, and their events."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.engine import Connection, RowMapping
+
+from cryolattice.errors import ConflictError, JobNotFoundError
+from cryolattice.ledger.tables import EVENTS, JOBS
+from cryolattice.ledger.totals import JOB_SECONDS, Increments, add_totals
+from cryolattice.names import parse_resource, resource_name
+from cryolattice_api.common.v1 import job_pb2
+
+TERMINAL = frozenset(
+    {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
+)
+
+
+def now() -> Timestamp:
+    """Return the present time."""
+    stamp = Timestamp()
+    stamp.GetCurrentTime()
+    return stamp
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job with what only the servers need to know."""
+
+    job: job_pb2.Job
+    service: str
+    dataset_kind: str
+    dataset_id: str
+    lease_until: float
+    traceparents: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody works on it."""
+        return self.job.state not in TERMINAL and self.lease_until >= time.time()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether somebody began to work on it and no longer renews the lease."""
+        begun = self.job.state not in {*TERMINAL, job_pb2.JOB_STATE_QUEUED}
+        return begun and not self.held
+
+
+def state_name(job: job_pb2.Job) -> str:
+    """Return the state in a word, such as RUNNING."""
+    return job_pb2.JobState.Name(job.state).removeprefix("JOB_STATE_")
+
+
+def first(connection: Connection, query: sa.Select[tuple[object, ...]]) -> RowMapping | None:
+    """Return the first row of a query, None where it has none."""
+    return connection.execute(query).mappings().first()
+
+
+def job_row(connection: Connection, name: str, *, lock: bool = False) -> RowMapping:
+    """Return the row of a job, locked until the transaction ends where that is asked.
+
+    Raises
+    ------
+    JobNotFoundError
+        There is none of this name.
+    """
+    project, identifier = parse_resource(name, "jobs")
+    query = sa.select(JOBS).where(JOBS.c.project == project, JOBS.c.id == identifier)
+    # SQLite has one writer at a time anyway, and ignores this
+    row = first(connection, query.with_for_update() if lock else query)
+    if row is None:
+        raise JobNotFoundError(
+            f"no job {resource_name(project, 'jobs', identifier)}: "
+            "'cryolattice jobs list' shows those there are",
+            field="name",
+        )
+    return row
+
+
+def require_etag(row: RowMapping, etag: str) -> None:
+    """Raise `ConflictError` where the caller knows an earlier job; an empty etag knows nothing."""
+    if etag and etag != str(row["version"]):
+        raise ConflictError(
+            f"the job has changed since etag {etag}, it has {row['version']}: read it again",
+            field="etag",
+        )
+
+
+def job_record(row: RowMapping) -> JobRecord:
+    """Return the job that a row holds."""
+    return JobRecord(
+        job=job_pb2.Job.FromString(row["job"]),
+        service=row["service"],
+        dataset_kind=row["dataset_kind"],
+        dataset_id=row["dataset_id"],
+        lease_until=row["lease_until"],
+        traceparents=tuple(row["traceparents"].split()),
+    )
+
+
+def store_job(connection: Connection, row: RowMapping, job: job_pb2.Job, **columns: object) -> None:
+    """Write a changed job, with columns that only the servers see, and add the event."""
+    version = row["version"] + 1
+    job.etag = str(version)
+    job.update_time.CopyFrom(now())
+    if job.state in TERMINAL:
+        job.end_time.CopyFrom(job.update_time)
+    connection.execute(
+        sa.update(JOBS)
+        .where(JOBS.c.sequence == row["sequence"])
+        .values(
+            state=job.state,
+            version=version,
+            job=job.SerializeToString(deterministic=True),
+            **columns,
+        )
+    )
+    add_event(connection, row["sequence"], job)
+    if job.state in TERMINAL:
+        began = row["state"] != job_pb2.JOB_STATE_QUEUED
+        add_totals(connection, job.kind, _ending(job, began=began))
+
+
+def _ending(job: job_pb2.Job, *, began: bool) -> Increments:
+    ended = Increments({("ended", state_name(job).lower()): 1})
+    if began:
+        taken = job.end_time.ToDatetime() - job.start_time.ToDatetime()
+        JOB_SECONDS.observe(ended, max(0.0, taken.total_seconds()))
+    return ended
+
+
+def add_event(connection: Connection, sequence: int | None, job: job_pb2.Job) -> None:
+    """Add the job as it is now to its events."""
+    connection.execute(
+        sa.insert(EVENTS).values(
+            job_sequence=sequence, job=job.SerializeToString(deterministic=True)
+        )
+    )
