@@ -101,10 +101,11 @@ class Watchers:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _read_changed(self) -> None:
-        versions = await asyncio.to_thread(self._ledger.versions, list(self._watched))
-        for name, watched in list(self._watched.items()):
-            version = versions.get(name)
-            if version == watched.version:
+        asked = list(self._watched)
+        versions = await asyncio.to_thread(self._ledger.versions, asked)
+        for name in asked:
+            watched, version = self._watched.get(name), versions.get(name)
+            if watched is None or version == watched.version:
                 continue
             after = watched.after
             events: list[Event | None] = [None]  # a job that was deleted has no more
