@@ -8,16 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_analyzer.figures.evidence_figures import agreement_figure, comparison_figure
-from cryolattice_analyzer.figures.micrograph_figures import (
-    cell_figure,
-    micrograph_figure,
-    spectrum_figure,
-)
 from cryolattice_analyzer.figures.ranking_figures import ranking_figure, thickness_profile_figure
 from cryolattice_analyzer.figures.style import to_png
-from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
 from cryolattice_analyzer.report.findings import Findings, Ranked, gather
 from cryolattice_analyzer.report.identify_answer import answer, name_of, picture_of
+from cryolattice_analyzer.report.image import image_section
 from cryolattice_analyzer.report.page import (
     DrawingsOfReport,
     FigureOfReport,
@@ -59,7 +54,6 @@ _TERMS = {
 def describe_identification(page: Page, readers: dict[str, DatasetReader], inputs: Inputs) -> None:
     """Add what is known of a micrograph to a page."""
     found = gather(readers, inputs)
-    page.kicker = f"Which ordering does {found.image.file_name} show?"
     page.notes += found.image.warnings
     answer(page, found)
     page.data = _data(page, found)
@@ -68,7 +62,7 @@ def describe_identification(page: Page, readers: dict[str, DatasetReader], input
         page.notes += found.ranked.ranking["warnings"]
         page.sections += [_fit_section(found.ranked), _candidates_section(found.ranked)]
         terms = _TERMS
-    page.sections.append(_image_section(found))
+    page.sections.append(image_section(found))
     page.terms += list(terms.items())
 
 
@@ -225,122 +219,4 @@ def _ranking_table(ranking: dict[str, Any]) -> TableOfReport:
         "of the parent's axes, the third along the beam.",
         numbers=4,
         marked=1 if ranking["verdict"] != "undetermined" else 0,
-    )
-
-
-def _image_section(found: Findings) -> Section:
-    image, lattice = found.image, found.lattice
-    pixel = image.pixel_size_angstrom
-    spectrum = to_png(
-        spectrum_figure(
-            power_spectrum(image.counts, pixel),
-            lattice.lattice if lattice else None,
-            lattice.superlattice if lattice else None,
-        )
-    )
-    ordered = lattice is not None and lattice.superlattice.supercell != (1, 1)
-    look = "No spot stands out: that is why there is no answer."
-    if lattice is not None:
-        look = "Rings mark the parent's reflections that stand out, on the right half. " + (
-            "Squares between them are the superlattice: they are there only if the vacancies order."
-            if ordered
-            else "Nothing stands out between them: no longer repeat is seen."
-        )
-    items: list[Item] = [
-        FigureOfReport(
-            "power_spectrum",
-            spectrum,
-            "Power spectrum",
-            look,
-            "Power spectrum of the micrograph over its local background"
-            + (", parent and superlattice spots marked." if lattice else "; no spots are marked."),
-        ),
-        FigureOfReport(
-            "micrograph",
-            to_png(micrograph_figure(image.counts, pixel, lattice.area if lattice else None)),
-            "The micrograph",
-            "The outline is the crystal that was averaged; it should hold what you take for "
-            "crystal and leave out film and edges."
-            if lattice
-            else "Low-passed for display. Is there a crystal in it?",
-            f"The micrograph {image.file_name}, low-passed"
-            + (", with the crystal outlined." if lattice else "."),
-        ),
-    ]
-    if found.average is not None and found.ranked is None:
-        items.append(
-            FigureOfReport(
-                "averaged_cell",
-                to_png(cell_figure(found.average)),
-                "The averaged cell",
-                f"Mean of {integer(found.average.cells)} cells.",
-                "The averaged cell of the micrograph.",
-            )
-        )
-    items.append(_measured(found))
-    return Section("The image", "What was measured on the micrograph itself.", items)
-
-
-def _measured(found: Findings) -> TableOfReport:
-    """Tabulate what was measured, and where each number comes from."""
-    rows: list[list[str]] = []
-    if found.lattice is not None:
-        (lattice,) = found.lattice.summary["lattices"]
-        rows += [
-            ["repeat seen", _lattice_words(lattice), "reflections of the power spectrum"],
-            ["turn of a from x", f"{lattice['rotation_deg']:.2f}°", "the same"],
-            [
-                "superlattice",
-                f"{found.lattice.summary['superlattice_snr']:.1f} σ",
-                "spots between the parent's, over their local background",
-            ],
-            [
-                "area of crystal",
-                f"{100 * found.lattice.area.fraction:.0f} % of the field",
-                "where the reflections are strong",
-            ],
-        ]
-    if found.average is not None:
-        rows.append(
-            [
-                "averaged",
-                f"{integer(found.average.cells)} cells, error "
-                f"{100 * found.average.image_standard_error:.1f} % of the mean",
-                "all Fourier coefficients together, over the crystal",
-            ]
-        )
-    if found.ranked is not None:
-        ctf = found.ranked.ranking["ctf"]
-        rows.append(
-            [
-                "lens",
-                f"defocus {ctf['defocus_angstrom']:.0f} Å, astigmatism "
-                f"{ctf['astigmatism_angstrom']:.0f} Å at {ctf['astigmatism_angle_deg']:.0f}°",
-                "fitted with the best model",
-            ]
-        )
-    if found.ctf is not None:
-        film = "rings too faint to be sure of"
-        if found.ctf.found:
-            film = (
-                f"U {found.ctf.defocus_u_angstrom:.0f}, V {found.ctf.defocus_v_angstrom:.0f} Å, "
-                f"{found.ctf.angle_deg:.0f}°, to {found.ctf.fit_resolution_angstrom:.1f} Å"
-            )
-        rows.append(["lens, by the film", film, "its rings: where the search starts"])
-    image = found.image
-    dose = image.dose_e_per_angstrom2
-    rows += [
-        ["dose", f"{dose:g} e/Å²" if dose else "not given", "file or option"],
-        [
-            "microscope",
-            f"{image.energy_kev:g} keV, Cs {image.cs_mm:g} mm, {image.pixel_size_angstrom:g} Å/px",
-            "file or option, else assumed and said in the warnings",
-        ],
-    ]
-    return TableOfReport("Measured", ["", "value", "from"], rows)
-
-
-def _lattice_words(lattice: dict[str, Any]) -> str:
-    return (
-        f"{lattice['a_angstrom']:.3f} × {lattice['b_angstrom']:.3f} Å, {lattice['gamma_deg']:.2f}°"
     )

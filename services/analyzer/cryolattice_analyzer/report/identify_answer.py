@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from cryolattice_analyzer.imaging.average import AveragedCell
 from cryolattice_analyzer.jobs.stored import StoredLattice, StoredMicrograph
 from cryolattice_analyzer.ranking.verdict import CERTAINTY, WORST_CHI2_PER_DOF
@@ -37,6 +39,7 @@ _MISSING = "Which atoms are missing?"
 
 def answer(page: Page, found: Findings) -> None:
     """Fill the first screen of a page."""
+    page.kicker = f"Which ordering does {found.image.file_name} show?"
     ranked = found.ranked
     if ranked is None:
         _no_lattice(page, found)
@@ -47,7 +50,7 @@ def answer(page: Page, found: Findings) -> None:
     searched = ranked.ranking["candidates_searched"]
     missing = _missing(ranked, found.lattice)
     if page.verdict == "ordered":
-        page.headline = _ordered_headline(ranked, found.lattice)
+        page.headline = _ordered_headline(ranked)
         page.lead = (
             f"Ordering {ranked.best['ordering_id']} is the one of {searched} candidates that "
             "explains the averaged image."
@@ -99,12 +102,12 @@ def _kinds_missing(ranked: Ranked) -> Counter[str]:
     return Counter(ranked.models.vacancies(index) if index is not None else [])
 
 
-def _ordered_headline(ranked: Ranked, lattice: StoredLattice | None) -> str:
+def _ordered_headline(ranked: Ranked) -> str:
     kinds = _kinds_missing(ranked)
     what = listed([f"{number(count)} {formula(kind)}" for kind, count in kinds.items()])
     verb = "is" if sum(kinds.values()) == 1 else "are"
-    cell = f"{_repeat(lattice)} cell" if lattice is not None else "cell"
-    return f"{what[:1].upper()}{what[1:]} {verb} missing from every {cell}"
+    a, b = np.linalg.norm(ranked.average.direct, axis=1)
+    return f"{what[:1].upper()}{what[1:]} {verb} missing from every {a:.2f} × {b:.2f} Å cell"
 
 
 def _repeat(lattice: StoredLattice) -> str:
@@ -263,7 +266,7 @@ def _help(image: StoredMicrograph, average: AveragedCell) -> list[str]:
 
 def _no_lattice(page: Page, found: Findings) -> None:
     if not found.no_lattice:
-        page.headline = f"The micrograph {found.image.file_name}"
+        page.kicker, page.headline = page.title, f"The micrograph {found.image.file_name}"
         return
     page.verdict, page.tone = "undetermined", "open"
     page.headline = "No lattice of the parent is found"
