@@ -24,7 +24,6 @@ _PURPOSES = {
     "beams": "simulated each model by multislice, at every thickness",
     "lattice": "found the lattice, the crystal's area and superlattice spots",
     "ctf": "fitted defocus and astigmatism to the film's rings",
-    "power_spectrum": "read and calibrated the power spectrum",
     "potential": "projected the potential of models",
     "average": "averaged the unit cells, with standard errors",
     "ranking": "fitted every model to the averaged cell and judged",
