@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,14 +24,14 @@ from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 from cryolattice_api.modeler.v1 import modeler_pb2
-from tests.system.conftest import COMMAND, DATA, Deployment
+from tests.system.conftest import COMMAND, DATA, ROOT, Deployment
 from tests.system.scrape import Scrape
 
+PAGE = ROOT / "docs" / "observability.md"
 PARENT = DATA / "na2nh2bh4_cubic.cif"
 # the ledger is read at most so often
 FRESH_SECONDS = 3.0
 JOBS = "cryolattice_api.common.v1.JobService"
-DATASETS = "cryolattice_api.common.v1.DatasetService"
 
 
 @pytest.fixture
@@ -206,6 +208,52 @@ def test_promtool_has_no_complaint(scrape: Callable[[], Scrape]) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+ROW = re.compile(r"^\| `((?:cryolattice|grpc_server)_\w+)` \| (counter|gauge|histogram)")
+EXAMPLE = re.compile(r"`([^`]*)`(?:: \w+)? \|$")
+
+
+def _documented() -> dict[str, tuple[str, str]]:
+    """Type and example of every metric of the documentation."""
+    found = {}
+    for line in PAGE.read_text().splitlines():
+        if row := ROW.match(line):
+            example = EXAMPLE.search(line)
+            assert example, line
+            found[row[1]] = (row[2], example[1])
+    return found
+
+
+def test_the_documentation_lists_what_is_shown(scrape: Callable[[], Scrape]) -> None:
+    shown = dict(
+        re.findall(r"^# TYPE ((?:cryolattice|grpc_server)_\w+) (\w+)", scrape().text, re.M)
+    )
+    assert {name: kind for name, (kind, _) in _documented().items()} == shown
+
+
+def test_the_examples_are_promql(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    rules = [
+        {"record": f"example:{name}", "expr": example}
+        for name, (_, example) in _documented().items()
+    ]
+    for rule, name in zip(rules, _documented(), strict=True):
+        assert name in rule["expr"]
+    (tmp_path / "rules.yaml").write_text(
+        json.dumps({"groups": [{"name": "examples", "rules": rules}]})
+    )
+    done = subprocess.run(
+        [promtool, "check", "rules", tmp_path / "rules.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{len(rules)} rules found" in done.stdout
 
 
 def test_a_taken_metrics_port_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ it in the ledger, and handed on to its tiles.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind, Tracer
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_FLUSH_MILLISECONDS = 2000
+# a collector that is away must not keep the work waiting; the SDK alone would try for ten seconds
+_EXPORT_SECONDS = 3
+_FLUSH_SECONDS = 2.0
 _HEADER = "traceparent"
 
 # status codes that are the server's fault, after the conventions for RPC spans
@@ -107,7 +110,8 @@ def _exporter() -> Any:
         OTLPSpanExporter,
     )
 
-    return OTLPSpanExporter()
+    own = "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ
+    return OTLPSpanExporter(timeout=None if own else _EXPORT_SECONDS)
 
 
 def tracing() -> bool:
@@ -122,7 +126,9 @@ def flush_traces() -> None:
 
         flush = getattr(trace.get_tracer_provider(), "force_flush", None)
         if flush is not None:
-            flush(_FLUSH_MILLISECONDS)
+            sending = threading.Thread(target=flush, name="traces", daemon=True)
+            sending.start()
+            sending.join(_FLUSH_SECONDS)
 
 
 def environment() -> dict[str, str]:
