@@ -1,4 +1,4 @@
-"""Cryolattice: which atomic arrangement does a low-dose micrograph show.
+"""Find which atomic arrangement a low-dose micrograph shows.
 
 >>> import cryolattice
 >>> lab = cryolattice.connect()                  # or connect("HOST:PORT") for a deployment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import threading
 import weakref
@@ -50,6 +51,9 @@ _UPLOAD_SECONDS = 600.0
 _PART_BYTES = 1 << 20
 
 OnJob = Callable[[job_pb2.Job], None]
+
+
+_before_threads_end: Any = getattr(threading, "_register_atexit", atexit.register)
 
 
 def _close(channel: grpc.Channel, embedded: EmbeddedServer | None) -> None:
@@ -104,6 +108,9 @@ class Connection:
         self._lock = threading.Lock()
         # also runs when the connection is forgotten, at the latest when the interpreter ends
         self._closing = weakref.finalize(self, _close, channel, embedded)
+        if embedded is not None:
+            # its server works with threads, which atexit and with it weakref come too late for
+            _before_threads_end(self._closing)
 
     def __enter__(self) -> Self:
         return self

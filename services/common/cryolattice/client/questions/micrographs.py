@@ -208,12 +208,8 @@ class MicrographQuestions(Asking):
         CryolatticeError
             What is wrong with the files or the options.
         """
-        options = LatticeOptions(
-            image=ImageOptions(pixel_size_angstrom=pixel_size_angstrom, signal=signal),
-            parent=as_path(parent),
-            zone_axes=zone_axes,
-            supercell=supercell,
-        )
+        image = ImageOptions(pixel_size_angstrom=pixel_size_angstrom, signal=signal)
+        options = LatticeOptions(image, as_path(parent), zone_axes, supercell)
         with self._waiting() as (connection, follow):
             answer = find_lattice(
                 connection, Path(micrograph), options, out=as_path(out), follow=follow
@@ -265,15 +261,9 @@ class MicrographQuestions(Asking):
         CryolatticeError
             What is wrong with the files or the options.
         """
-        options = AverageOptions(
-            lattice=LatticeOptions(
-                image=ImageOptions(pixel_size_angstrom=pixel_size_angstrom, signal=signal),
-                parent=as_path(parent),
-                zone_axes=zone_axes,
-                supercell=supercell,
-            ),
-            g_max_per_angstrom=g_max_per_angstrom,
-        )
+        image = ImageOptions(pixel_size_angstrom=pixel_size_angstrom, signal=signal)
+        lattice = LatticeOptions(image, as_path(parent), zone_axes, supercell)
+        options = AverageOptions(lattice, g_max_per_angstrom)
         with self._waiting() as (connection, follow):
             answer = average_cell(
                 connection, Path(micrograph), options, out=as_path(out), follow=follow
