@@ -12,6 +12,8 @@ from rich.table import Table
 from cryolattice.cli.options import (
     FORMATS,
     Clusters,
+    CsMm,
+    EnergyKev,
     Out,
     PixelSize,
     Signal,
@@ -31,12 +33,13 @@ def identify(
     ],
     parent: Annotated[Path, typer.Option(help="CIF of the parent crystal.", metavar="P.cif")],
     supercell: Supercell,
-    dose: Annotated[float | None, typer.Option(help="e/angstrom^2 of this image.")] = None,
-    pixel_size: PixelSize = None,
-    energy_kev: Annotated[float | None, typer.Option(help="keV; overrides the file's.")] = None,
-    cs_mm: Annotated[
-        float | None, typer.Option(help="Spherical aberration in mm; overrides the file's.")
+    dose: Annotated[
+        float | None,
+        typer.Option(help="Of this image, e/angstrom^2; by default the file's, else unknown."),
     ] = None,
+    pixel_size: PixelSize = None,
+    energy_kev: EnergyKev = None,
+    cs_mm: CsMm = None,
     signal: Signal = None,
     zone_axes: Annotated[
         ZoneAxes, typer.Option(help="View along c, or along every axis of the supercell.")
@@ -136,10 +139,10 @@ def dose(
         Path, typer.Argument(metavar="SERIES", help=f"Stack of patterns: {FORMATS}.")
     ],
     dose_per_frame: Annotated[
-        float | None, typer.Option(help="e/angstrom^2 of each frame.")
+        float | None, typer.Option(help="Of each frame, e/angstrom^2.")
     ] = None,
     pixel_size: Annotated[
-        float | None, typer.Option(help="1/angstrom; overrides the files'.")
+        float | None, typer.Option(help="Of a detector pixel, 1/angstrom; the files' by default.")
     ] = None,
     signal: Signal = None,
     lattice: Annotated[
@@ -149,7 +152,7 @@ def dose(
         Path | None, typer.Option(help="A second series, such as at room temperature.")
     ] = None,
     compare_dose_per_frame: Annotated[
-        float | None, typer.Option(help="e/angstrom^2 of each frame of --compare.")
+        float | None, typer.Option(help="Of each frame of --compare, e/angstrom^2.")
     ] = None,
     out: Out = None,
     server: Server = None,

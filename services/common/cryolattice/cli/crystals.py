@@ -41,7 +41,8 @@ def enumerate_orderings(
         sites = "  ".join(" ".join(f"{x:g}" for x in site) for site in ordering["vacant_sites"])
         table.add_row(ordering["id"], str(ordering["multiplicity"]), ordering["space_group"], sites)
     console.print(table)
-    console.print(f"{result['total']:,} orderings in {result['classes']:,} classes")
+    classes = f"{result['classes']:,} class{'' if result['classes'] == 1 else 'es'}"
+    console.print(f"{result['total']:,} orderings in {classes}")
     if out is not None:
         console.print(f"CIFs in {escape(str(out))}")
 
@@ -53,7 +54,7 @@ def simulate(
         str | None,
         typer.Option(help="Id from 'enumerate'; without it the crystal as its file gives it."),
     ] = None,
-    energy_kev: Annotated[float, typer.Option(help="keV.")] = 300.0,
+    energy_kev: Annotated[float, typer.Option(help="Of the electrons, keV.")] = 300.0,
     cs_mm: Annotated[float, typer.Option(help="Spherical aberration in mm, for images.")] = 2.7,
     defocus: Annotated[
         float, typer.Option(help="Angstrom, for images; positive is under focus.")

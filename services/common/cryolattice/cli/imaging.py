@@ -9,7 +9,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cryolattice.cli.options import FORMATS, Out, PixelSize, Signal, ZoneAxes, chosen_axes
+from cryolattice.cli.options import (
+    FORMATS,
+    CsMm,
+    EnergyKev,
+    Out,
+    PixelSize,
+    Signal,
+    ZoneAxes,
+    chosen_axes,
+)
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 
 _SHOWN = 12
@@ -35,8 +44,8 @@ def ctf(
         ),
     ] = False,
     pixel_size: PixelSize = None,
-    energy_kev: Annotated[float | None, typer.Option(help="keV; overrides the file's.")] = None,
-    cs_mm: Annotated[float | None, typer.Option(help="Spherical aberration in mm.")] = None,
+    energy_kev: EnergyKev = None,
+    cs_mm: CsMm = None,
     amplitude_contrast: Annotated[
         float | None, typer.Option(help="Share of the film's contrast, 0 to 1; default 0.07.")
     ] = None,

@@ -18,7 +18,16 @@ Supercell = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="Write the report and its figures into this folder.")
 ]
-PixelSize = Annotated[float | None, typer.Option(help="Angstrom; overrides the file's.")]
+PixelSize = Annotated[
+    float | None, typer.Option(help="Of an image pixel, angstrom; the file's by default.")
+]
+EnergyKev = Annotated[
+    float | None, typer.Option(help="Of the electrons, keV; by default the file's, else 300.")
+]
+CsMm = Annotated[
+    float | None,
+    typer.Option(help="Spherical aberration, mm; by default the file's, else 2.7."),
+]
 Signal = Annotated[
     str | None,
     typer.Option(
