@@ -9,6 +9,7 @@ import re
 import pytest
 from markupsafe import Markup
 
+from cryolattice_analyzer.report.identify_answer import how_sure
 from cryolattice_analyzer.report.page import Answer, Page, Section, TableOfReport
 from cryolattice_analyzer.report.scales import Interval, interval_scale, probability_scale
 from cryolattice_analyzer.report.wording import (
@@ -86,6 +87,26 @@ def test_coordinates_are_fractions() -> None:
 def test_probabilities_claim_neither_0_nor_1(probability: float, text: str, words: str) -> None:
     assert percent(probability) == text
     assert certainty(probability) == words
+
+
+@pytest.mark.parametrize(
+    ("verdict", "probability", "value"),
+    [
+        ("ordered", 0.9999, "Practically certain"),
+        ("disordered", 0.97, "Very likely"),
+        ("undetermined", 0.55, "Not sure: 55.0 %"),
+        # no candidate fits: the best one's share of a bad lot is no certainty
+        ("undetermined", 1.0, "Not sure"),
+    ],
+)
+def test_an_open_verdict_is_never_called_certain(
+    verdict: str, probability: float, value: str
+) -> None:
+    best = {"probability": probability, "chi2_per_dof": 20.0}
+    found = how_sure({"verdict": verdict, "best": best, "candidates_searched": 36})
+    assert found.value == value
+    assert "among the 36 candidates searched" in found.details[0]
+    assert "does not explain the image" in found.details[1]
 
 
 def test_words() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader
 
 _ROWS = 12
-_EQUIVALENTS = 40
+_EQUIVALENTS = 12
 _DRAWN = 4
 
 _TERMS = {

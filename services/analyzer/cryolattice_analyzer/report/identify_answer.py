@@ -62,14 +62,22 @@ def answer(page: Page, found: Findings) -> None:
             f"ordering of the {searched} candidates."
         )
     else:
-        page.headline = "The image does not decide between the candidates"
+        page.headline = (
+            "No candidate explains the image"
+            if ranked.best["chi2_per_dof"] > WORST_CHI2_PER_DOF
+            else "The image does not decide between the candidates"
+        )
         reasons = ranked.ranking["warnings"]
         page.lead = sentence(reasons[0]) if reasons else ""
         drawn = f"Drawn is only the likeliest, {name_of(ranked.best)}."
+        if page.picture is not None:
+            page.picture = Picture(
+                page.picture.svg, "The likeliest candidate, not an answer.", page.picture.legend
+            )
         missing = Answer(
             _MISSING, "This image does not say", [drawn, *_help(found.image, ranked.average)]
         )
-    page.answers = [missing, _thickness(ranked), _sure(ranked.ranking), _else(ranked)]
+    page.answers = [missing, _thickness(ranked), how_sure(ranked.ranking), _else(ranked)]
 
 
 def name_of(row: dict[str, Any]) -> str:
@@ -178,9 +186,12 @@ def _thickness(ranked: Ranked) -> Answer:
     if spread.high_angstrom - spread.low_angstrom <= 1.01 * spread.step_angstrom:
         interval += f", one step of {spread.step_angstrom:.1f} Å"
     level = ranked.best["b_angstrom2"]
+    value = f"{ranked.best['thickness_angstrom']:.1f} Å"
+    if ranked.ranking["verdict"] == "undetermined":
+        value += ", if the likeliest is right"
     return Answer(
         "How thick is it?",
-        f"{ranked.best['thickness_angstrom']:.1f} Å",
+        value,
         [
             f"{interval}.",
             f"The Debye-Waller factor that fits best is {level:g} Å²; another shifts it.",
@@ -189,7 +200,8 @@ def _thickness(ranked: Ranked) -> Answer:
     )
 
 
-def _sure(ranking: dict[str, Any]) -> Answer:
+def how_sure(ranking: dict[str, Any]) -> Answer:
+    """Say the probability of the best of a ranking and what it is relative to."""
     best = ranking["best"]
     probability = float(best["probability"])
     details = [
@@ -199,7 +211,8 @@ def _sure(ranking: dict[str, Any]) -> Answer:
     ]
     value = certainty(probability).capitalize()
     if ranking["verdict"] == "undetermined":
-        value = f"Not sure: {percent(probability)}"
+        # where no candidate fits, or noise does as well, even a high share of them says nothing
+        value = "Not sure" if probability >= CERTAINTY else f"Not sure: {percent(probability)}"
     return Answer("How sure is that?", value, details, probability_scale(probability, CERTAINTY))
 
 
@@ -228,9 +241,12 @@ def _else(ranked: Ranked) -> Answer:
     if len(rows) > 1:
         details.append(_runner_up(best, rows[1]))
     if ranked.homometric:
+        image = (
+            "" if ranked.ranking["verdict"] == "undetermined" else "; the image does, by its phases"
+        )
         details.append(
             f"A diffraction pattern alone could not tell it from {_names(ranked.homometric)} "
-            "(homometric); the image does, by its phases."
+            f"(homometric){image}."
         )
     return Answer("What else could it be?", value, details)
 
