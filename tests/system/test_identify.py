@@ -123,7 +123,7 @@ def test_the_json_has_the_stable_names(ordered: tuple[Any, Path]) -> None:
 def test_the_report_is_self_contained(ordered: tuple[Any, Path]) -> None:
     _, out = ordered
     html = (out / "report.html").read_text()
-    for name in ("micrograph", "power_spectrum", "averaged_cell", "ranking", "thickness"):
+    for name in ("micrograph", "power_spectrum", "averaged_cell", "ranking", "ring_profile"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert html.count("data:image/webp;base64,") == len(list(out.glob("*.png")))
     assert len(html) < 5_000_000

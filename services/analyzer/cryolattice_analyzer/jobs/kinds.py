@@ -19,7 +19,7 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 G_MAX_PER_ANGSTROM = 0.7
 FOCAL_SPREAD_ANGSTROM = 30.0
 AMPLITUDE_CONTRAST = 0.07
-REPORT_REVISION = "2"
+REPORT_REVISION = "3"
 """To be raised whenever a report of the same datasets comes to look different."""
 _LARGEST_SUPERCELL = 12
 _DEFAULT_SUPERCELL = 2

@@ -48,16 +48,25 @@ def describe_ctf(page: Page, reader: DatasetReader) -> None:
     page.data = reader.json("ctf.json")
     if fit.found:
         _found(page, fit)
-        items = _ring_figures(fit, spectrum, amplitude_contrast)
     else:
         _not_found(page)
-        items = [_bare_spectrum(spectrum)]
     page.answers.append(_told(spectrum, amplitude_contrast))
-    page.sections.append(Section("The rings", "What was fitted, beside the fit.", [*items]))
+    page.sections.append(
+        Section("The rings", "What was fitted, beside the fit.", [*ring_figures(reader)])
+    )
     if fit.found:
         page.sections.append(
             Section("The numbers", "As CTFFIND defines them.", [_table(fit)]),
         )
+
+
+def ring_figures(reader: DatasetReader) -> list[FigureOfReport]:
+    """Draw the spectrum that a lens was fitted to, beside the fit where rings were found."""
+    fit = load_ctf(reader)
+    spectrum, amplitude_contrast = load_ctf_spectrum(reader)
+    if not fit.found:
+        return [_bare_spectrum(spectrum)]
+    return _ring_figures(fit, spectrum, amplitude_contrast)
 
 
 def _found(page: Page, fit: CtfFit) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cryolattice_analyzer.figures.evidence_figures import agreement_figure, comparison_figure
 from cryolattice_analyzer.figures.ranking_figures import ranking_figure, thickness_profile_figure
 from cryolattice_analyzer.figures.style import to_png
+from cryolattice_analyzer.report.contrast_transfer import ring_figures
 from cryolattice_analyzer.report.findings import Findings, Ranked, gather
 from cryolattice_analyzer.report.identify_answer import answer, name_of, picture_of
 from cryolattice_analyzer.report.image import image_section
@@ -63,7 +64,19 @@ def describe_identification(page: Page, readers: dict[str, DatasetReader], input
         page.sections += [_fit_section(found.ranked), _candidates_section(found.ranked)]
         terms = _TERMS
     page.sections.append(image_section(found))
+    if found.ctf is not None and _holds(readers["ctf"], "power"):
+        page.sections.append(
+            Section(
+                "The lens",
+                "What the film's rings say: where the ranking begins its search for the lens.",
+                [*ring_figures(readers["ctf"])],
+            )
+        )
     page.terms += list(terms.items())
+
+
+def _holds(reader: DatasetReader, array: str) -> bool:
+    return any(key.startswith(f"data.zarr/{array}/") for key in reader.keys)
 
 
 def _data(page: Page, found: Findings) -> dict[str, Any]:
