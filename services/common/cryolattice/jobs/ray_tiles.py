@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -18,21 +16,13 @@ from google.protobuf.message import Message
 from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
+from cryolattice.jobs.tile_watch import TileWatch
 from cryolattice.ledger.totals import CANDIDATE_SECONDS, TILE_SECONDS, Increments
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
 from cryolattice.store.traffic import TRAFFIC
 from cryolattice.store.writer import DatasetWriter
-from cryolattice.telemetry.logs import configure_logs
-from cryolattice.telemetry.tracing import (
-    configure_tracing,
-    current_traceparent,
-    environment,
-    flush_traces,
-    job_attributes,
-    mark_failed,
-    work_span,
-)
+from cryolattice.telemetry.tracing import current_traceparent, environment, mark_failed
 from cryolattice_api.common.v1 import job_pb2
 
 if TYPE_CHECKING:
@@ -77,46 +67,12 @@ class _Tile:
         return sums
 
 
-@dataclass(frozen=True)
-class _Watch:
-    """What a worker needs to log and trace like the driver, on whichever machine it is."""
-
-    settings: Settings
-    job: str
-    kind: str
-    attempt: int
-    traceparent: str
-    environment: dict[str, str]
-
-    @contextmanager
-    def over(self, tile: int) -> Iterator[None]:
-        """Log and trace while the tile is computed."""
-        os.environ.update(self.environment)
-        configure_logs(self.settings)
-        try:
-            configure_tracing("cryolattice-tile")
-        except CryolatticeError as error:
-            # the tile is worth more than its trace
-            log.warning("tiles are not traced", error=error.message)
-        parents = [self.traceparent] if self.traceparent else []
-        attributes = job_attributes(self.job, self.kind, self.attempt)
-        with (
-            structlog.contextvars.bound_contextvars(
-                job=self.job, kind=self.kind, attempt=self.attempt, tile=tile
-            ),
-            work_span("tile", parents, {**attributes, "cryolattice.tile": tile}),
-        ):
-            yield
-        # Ray may end the worker at any time
-        flush_traces()
-
-
 def _compute_tile(
     kind_name: str,
     spec_bytes: bytes,
     store_url: str,
     dataset: tuple[str, str, int, int],
-    watch: _Watch,
+    watch: TileWatch,
     tile: int,
 ) -> _Tile:
     """Compute and store one tile on a worker."""
@@ -183,7 +139,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
             [t for t in todo if end - size <= t < end]
             for size, end in zip(sizes, ends, strict=True)
         ]
-        watch = _Watch(
+        watch = TileWatch(
             settings,
             context.name,
             kind.name,
