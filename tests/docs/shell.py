@@ -57,17 +57,17 @@ def compare(expected: str, printed: str) -> None:
         raise AssertionError(checker.output_difference(example, printed, _FLAGS))
 
 
-def execute(command: Command, folder: Path, server: str = "") -> None:
+def execute(command: Command, folder: Path) -> None:
     """Run a command in `folder` and compare.
 
-    Our own commands run in this process and against `server` where there is one: that saves the
-    start of Python and of the embedded services, which takes longer than most answers.
+    Our own commands run in this process: that saves the start of Python, which takes longer than
+    most answers.
     """
     line = command.text.replace("\\\n", " ")
     words = shlex.split(line)
-    if words[0] == "cryolattice" and "--help" not in words and not _SHELL_SYNTAX & set(line):
-        elsewhere = ["--server", server] if server and "--server" not in words else []
-        code, out, err = _in_process([*words, *elsewhere])
+    plain = "--help" not in words and not _SHELL_SYNTAX & set(line)
+    if words[0] == "cryolattice" and plain:
+        code, out, err = _in_process(words)
     else:
         code, out, err = _in_shell(command.text, folder)
     fails = command.expected.startswith("error:")

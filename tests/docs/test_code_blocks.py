@@ -35,7 +35,7 @@ _WITH_CODE = [
 ]
 
 
-def _run(block: Block, names: dict[str, Any], folder: Path, server: str) -> None:
+def _run(block: Block, names: dict[str, Any], folder: Path) -> None:
     if block.language == "python":
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -46,7 +46,7 @@ def _run(block: Block, names: dict[str, Any], folder: Path, server: str) -> None
         execute(Command(block.source, ""), folder)
     else:
         for command in commands(block.source):
-            execute(command, folder, server)
+            execute(command, folder)
 
 
 @pytest.mark.parametrize("page", _WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
@@ -62,6 +62,8 @@ def test_code_runs(
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "CRYOLATTICE_HOME": str(home),
+        # warm, which saves each command the start of the embedded services
+        "CRYOLATTICE_SERVER": server,
         "COLUMNS": "100",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "disabled",
@@ -73,7 +75,7 @@ def test_code_runs(
             continue
         source = block.source.replace(_SERVER, server)
         try:
-            _run(replace(block, source=source), names, tmp_path, server)
+            _run(replace(block, source=source), names, tmp_path)
         except Exception as error:
             error.add_note(f"in the block at {page.relative_to(ROOT)}:{block.line}")
             raise
