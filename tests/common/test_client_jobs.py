@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +28,7 @@ from cryolattice.settings import Settings
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.common.conftest import ModelsSpecs
 
@@ -199,3 +202,44 @@ def test_a_lab_that_nobody_closes_ends_with_the_program(
         with connect(settings=settings, show_progress=False) as lab:
             (job,) = lab.jobs
             assert (job.state, job.state_message.split(":")[0]) == ("CANCELLED", "interrupted")
+
+
+@contextlib.contextmanager
+def _served(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    command = [Path(sys.executable).parent / "cryolattice", "serve", "modeler"]
+    server = subprocess.Popen(
+        [*command, "--port", str(port), "--metrics-port", "0"],
+        env={**os.environ, **settings.environment()},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    try:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_waiting_outlives_a_server_that_is_killed(
+    settings: Settings, models_spec: ModelsSpecs
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with connect(f"127.0.0.1:{port}", show_progress=False) as lab:
+        with _served(settings, port) as server:
+            request = modeler_pb2.CreateModelsJobRequest(spec=models_spec())
+            job = lab.submit(lab.connection.modeler.CreateModelsJob, request)
+            changes = job.watch()
+            assert not next(changes).ended
+            server.kill()
+        with _served(settings, port):
+            *_, job = changes
+            assert job.state == "SUCCEEDED"
+            assert job.dataset is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import copy
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -49,6 +50,9 @@ from cryolattice_api.simulator.v1 import simulator_pb2_grpc
 _TERMINAL = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
 _UPLOAD_SECONDS = 600.0
 _PART_BYTES = 1 << 20
+# how long a server that was there may be away, and how often it is looked for
+_AWAY_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
 
 OnJob = Callable[[job_pb2.Job], None]
 
@@ -195,20 +199,35 @@ class Connection:
     def watch_job(self, name: str, timeout_seconds: float | None = None) -> Iterator[job_pb2.Job]:
         """Yield the job now and after every change, until it has ended.
 
+        A server that goes away meanwhile is waited for, and no change is missed.
+
         Raises
         ------
         TimeoutError
-            It has not ended in time. It goes on.
+            The job has not ended in time. It goes on.
+        ServerUnavailableError
+            There is no server, or it has been away for too long.
         """
         self._require_open()
+        begun = time.monotonic()
         request = job_service_pb2.WatchJobRequest(name=name)
-        try:
-            for response in stream(self.address, self._jobs.WatchJob, request, timeout_seconds):
-                yield response.job
-        except ServerUnavailableError as error:
-            if error.metadata.get("code") == "DEADLINE_EXCEEDED":
-                raise TimeoutError(f"{name} has not ended in {timeout_seconds:g} s") from None
-            raise
+        away_since: float | None = None
+        while True:
+            left = None
+            if timeout_seconds is not None:
+                left = max(timeout_seconds - (time.monotonic() - begun), 0.0)
+            try:
+                for response in stream(self.address, self._jobs.WatchJob, request, left):
+                    request.after_event_id, away_since = response.event_id, None
+                    yield response.job
+                return
+            except ServerUnavailableError as error:
+                if error.metadata.get("code") == "DEADLINE_EXCEEDED":
+                    raise TimeoutError(f"{name} has not ended in {timeout_seconds:g} s") from None
+                away_since = away_since or time.monotonic()
+                if not request.after_event_id or time.monotonic() - away_since > _AWAY_SECONDS:
+                    raise
+                time.sleep(_RETRY_SECONDS)
 
     def run_job(
         self, create: Callable[..., Any], request: Any, on_job: OnJob | None = None
