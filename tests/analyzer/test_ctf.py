@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.imaging.micrograph import read_micrograph
 from cryolattice_analyzer.lens.ctf import CtfFit, fit_ctf, fit_ctf_spectrum
+from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
 
 REAL = Path(__file__).resolve().parents[3] / "shared/data/real"
 WAVELENGTH = 0.0196875
@@ -151,28 +152,13 @@ def test_fringes_of_a_hologram_are_no_rings() -> None:
     assert not result.found
 
 
-def planted_spectrum(u: float, v: float, angle_deg: float, seed: int) -> NDArray[np.float64]:
-    """Mean of 60 periodograms of a film, 200 kV, Cs 1.4 mm, 1.4 A/px, over a falling background."""
-    rng = np.random.default_rng(seed)
-    k = (np.arange(512) - 256) / (512 * 1.4)
-    ky, kx = k[:, None], k[None, :]
-    square = kx**2 + ky**2
-    defocus = (u + v) / 2 + (u - v) / 2 * np.cos(2 * (np.arctan2(ky, kx) - np.radians(angle_deg)))
-    chi = np.pi * 0.025079 * square * (0.5 * 1.4e7 * 0.025079**2 * square - defocus)
-    rings = np.sin(chi - np.arcsin(0.1)) ** 2
-    mean = 1 + 3 * np.exp(-square / 0.02**2) + 0.25 * np.exp(-square / 0.12**2) * (rings + 1)
-    power = mean * rng.gamma(60, 1 / 60, mean.shape)
-    # a real image's spectrum is the same at k and -k
-    return np.asarray((power + np.roll(power[::-1, ::-1], (1, 1), (0, 1))) / 2)
-
-
 def test_intervals_hold_the_truth() -> None:
     rng = np.random.default_rng(5)
     held = []
     for seed in range(8):
         mean, half, angle = rng.uniform(7000, 15000), rng.uniform(60, 200), rng.uniform(-80, 80)
         power = planted_spectrum(mean + half, mean - half, angle, seed)
-        step = 1 / (512 * 1.4)
+        step = 1 / (512 * PIXEL_ANGSTROM)
         result = fit_ctf_spectrum(
             power, (step, step), energy_kev=200, cs_mm=1.4, amplitude_contrast=0.1
         )
@@ -189,7 +175,7 @@ def test_intervals_hold_the_truth() -> None:
 
 def test_wrong_spherical_aberration_shifts_the_outer_rings_alone() -> None:
     power = planted_spectrum(10200, 9900, 30, 3)
-    step = 1 / (512 * 1.4)
+    step = 1 / (512 * PIXEL_ANGSTROM)
     given = {"energy_kev": 200, "cs_mm": 1.6, "amplitude_contrast": 0.1}
     usual = fit_ctf_spectrum(power, (step, step), **given)  # type: ignore[arg-type]
     outer = fit_ctf_spectrum(power, (step, step), resolution_angstrom=(30, 3), **given)  # type: ignore[arg-type]

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.imaging.lattice import Lattice2D, find_lattice
+from cryolattice_analyzer.imaging.micrograph import read_micrograph
 from cryolattice_analyzer.imaging.parent_cell import ParentCell
+from cryolattice_analyzer.imaging.power_spectrum import power_spectrum
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_crystal import plant
@@ -125,3 +128,74 @@ def test_real_graphene() -> None:
         spacings = 1 / np.linalg.norm(lattice.reciprocal, axis=1)
         assert np.all((spacings > 2.11) & (spacings < 2.17))
         assert min(abs(lattice.gamma_deg - 60), abs(lattice.gamma_deg - 120)) < 1.5
+
+
+REAL = Path(__file__).resolve().parents[3] / "shared/data/real"
+
+
+def real_image(name: str, pixel_angstrom: float | None = None) -> tuple[NDArray[np.float32], float]:
+    path = REAL / name
+    image = read_micrograph(path.read_bytes(), path.name, pixel_size_angstrom=pixel_angstrom)
+    return image.counts, image.pixel_size_angstrom
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.exists(), reason="third-party images are not here")
+@pytest.mark.parametrize(
+    ("name", "pixel", "lengths", "gamma", "parent"),
+    [
+        ("lattice/jacobjma_graphene.tif", 0.11955, (2.46, 2.46), 120, ParentCell(2.46, 2.46, 120)),
+        (
+            "lattice/atomap_test_ADF_cropped.hdf5",
+            0.09326,
+            (2.761, 3.905),
+            90,
+            ParentCell(2.761, 3.905),
+        ),
+        # its own calibration is off by 5 %
+        ("lattice/Acquisition_18.emd", None, (4.1, 4.1), 90, ParentCell(3.905, 3.905)),
+    ],
+)
+def test_lattices_of_real_images(
+    name: str,
+    pixel: float | None,
+    lengths: tuple[float, float],
+    gamma: float,
+    parent: ParentCell,
+) -> None:
+    counts, pixel_size = real_image(name, pixel)
+    spectrum = power_spectrum(counts, pixel_size)
+    for told in (None, parent):
+        lattice = found(counts, pixel_size, told, spectrum=spectrum)
+        assert sorted([lattice.a_angstrom, lattice.b_angstrom]) == pytest.approx(lengths, rel=0.015)
+        assert lattice.gamma_deg == pytest.approx(gamma, abs=1.5)
+    if "Acquisition" in name:
+        assert lattice.mismatch_percent(parent) == pytest.approx(5.0, abs=0.5)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.exists(), reason="third-party images are not here")
+@pytest.mark.parametrize(
+    ("name", "pixel"), [("lattice/holo_130V.hdf5", None), ("ctf/pyCTF_example_image.tif", 1.48)]
+)
+def test_fringes_and_film_are_no_lattice(name: str, pixel: float | None) -> None:
+    counts, pixel_size = real_image(name, pixel)
+    spectrum = power_spectrum(counts, pixel_size)
+    for parent in (None, ParentCell(3.905, 3.905)):
+        assert not find_lattice(counts, pixel_size, parent, spectrum=spectrum).found
+
+
+@pytest.mark.parametrize(
+    ("reciprocal_of", "alike"),
+    [
+        (((4.0, 0.1), (-0.1, 3.0)), True),
+        (((4.2, 0.0), (0.0, 2.9)), True),
+        (((4.5, 0.0), (0.0, 3.0)), False),
+        (((4.0, 0.0), (0.4, 3.0)), False),
+    ],
+)
+def test_resemblance(
+    reciprocal_of: tuple[tuple[float, float], tuple[float, float]], alike: bool
+) -> None:
+    reciprocal = np.linalg.inv(np.array(reciprocal_of)).T
+    assert ParentCell(4.0, 3.0).resembles(reciprocal) is alike
