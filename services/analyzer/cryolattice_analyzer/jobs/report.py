@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryolattice.canonical import dataset_id_of, references
+from cryolattice.errors import DatasetNotCommittedError
 from cryolattice.store.writer import component_versions
 from cryolattice_analyzer.jobs.dose import load_dose
 from cryolattice_analyzer.jobs.paper import draw_paper
@@ -79,7 +80,13 @@ def open_chain(refs: list[DatasetRef], inputs: Inputs) -> dict[str, DatasetReade
         if not identifier or identifier in seen:
             return
         seen.add(identifier)
-        reader = inputs.open(ref, ref.kind, field=ref.kind)
+        try:
+            reader = inputs.open(ref, ref.kind, field=ref.kind)
+        except DatasetNotCommittedError:
+            # what a dataset was made from may have been deleted since
+            if identifier in given:
+                raise
+            return
         # a manifest's fields are in the order of the alphabet
         for _, earlier in sorted(
             reader.manifest.spec.items(), key=lambda item: item[0] == "compare"
