@@ -204,6 +204,8 @@ class Supervisor:
             self._processes.discard(process)
             with suppress(ProcessLookupError):
                 process.kill()
+            # its pipes are to be closed while the loop still runs
+            await process.wait()
             raise
         if not line:
             code = await process.wait()
