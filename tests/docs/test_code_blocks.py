@@ -2,8 +2,8 @@
 
 ``console`` and ``bash`` blocks are commands (see `tests.docs.shell`), ``python`` blocks of a page
 share their names, and a ``text`` block directly after one is what it prints. Other languages are
-not run, nor is a block below ``<!-- not run: why -->``. ``localhost:50051`` is a server of the
-session.
+not run, nor is a block below ``<!-- not run: why -->``. ``localhost:50051`` and ``localhost:9090``
+are those of a server of the session.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.xdist_group("ray")
 _RUN = {"console", "bash", "python"}
 _NOT_RUN = "not run: "
 _BESIDE = ("examples", "protos", "third_party", "buf.yaml", ".venv")
-_SERVER = "localhost:50051"
 _WITH_CODE = [
     page
     for page in PAGES
@@ -53,7 +52,7 @@ def _run(block: Block, names: dict[str, Any], folder: Path) -> None:
 def test_code_runs(
     page: Path,
     home: Path,
-    server: str,
+    addresses: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -63,7 +62,7 @@ def test_code_runs(
     for name, value in {
         "CRYOLATTICE_HOME": str(home),
         # warm, which saves each command the start of the embedded services
-        "CRYOLATTICE_SERVER": server,
+        "CRYOLATTICE_SERVER": addresses["localhost:50051"],
         "COLUMNS": "100",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "disabled",
@@ -73,7 +72,9 @@ def test_code_runs(
     for block in blocks(page):
         if block.language not in _RUN or block.remark.startswith(_NOT_RUN):
             continue
-        source = block.source.replace(_SERVER, server)
+        source = block.source
+        for written, found in addresses.items():
+            source = source.replace(written, found)
         try:
             _run(replace(block, source=source), names, tmp_path)
         except Exception as error:
