@@ -1,0 +1,55 @@
+"""What every call of a server goes through, while the connection is open."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from cryolattice.client.calls import call, stream
+from cryolattice.errors import PreconditionError
+from cryolattice_api.common.v1 import dataset_service_pb2_grpc, job_service_pb2_grpc
+
+
+class Calling:
+    """A server that can be called.
+
+    Attributes
+    ----------
+    address : str
+        Of the server.
+    parent : str
+        ``projects/PROJECT``, in which jobs and datasets are named.
+    """
+
+    address: str
+    parent: str
+    _channel: grpc.Channel
+    _jobs: job_service_pb2_grpc.JobServiceStub
+    _datasets: dataset_service_pb2_grpc.DatasetServiceStub
+    _closing: weakref.finalize[..., Any]
+    _active: set[str]
+    _lock: threading.Lock
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection was closed."""
+        return not self._closing.alive
+
+    def call(self, method: Callable[..., Any], request: Message) -> Any:
+        """Make a unary call of one of the stubs; errors are those of `cryolattice.errors`."""
+        self._require_open()
+        return call(self.address, method, request)
+
+    def stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
+        """Make a streaming call of one of the stubs."""
+        self._require_open()
+        return stream(self.address, method, request)
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise PreconditionError("this connection is closed: connect again")
