@@ -13,6 +13,8 @@ from cryolattice.workflows.steps import Answer, Follow, save_report, unseen
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_POWER_SPECTRUM
 
+# rings on a crystal that a film's fit would count as found
+_HINT_SCORE = 20.0
 _LENS = ("defocus_u_angstrom", "defocus_v_angstrom", "angle_deg", "fit_resolution_angstrom", "ci95")
 
 
@@ -126,11 +128,21 @@ def measure_ctf(
         "dataset": fitted.name,
     }
     if not summary["found"]:
-        document["warnings"].append(
-            "no rings of an amorphous film stand out of the spectrum: nothing tells the defocus"
-        )
+        document["warnings"].append(_remark(summary["alternatives"]))
     report.ctf.CopyFrom(fitted)
     report.warnings[:] = document["warnings"]
     if out is not None:
         save_report(lab, report, out, follow)
     return Answer(document, report)
+
+
+def _remark(alternatives: list[dict[str, float]]) -> str:
+    """Say that there are no rings, or what rings on the crystal hint at."""
+    if not alternatives or alternatives[0]["score"] < _HINT_SCORE:
+        return "no rings of an amorphous film stand out of the spectrum: nothing tells the defocus"
+    best = alternatives[0]
+    return (
+        "no rings stand out beside the crystal; those of film on it hint at a defocus of "
+        f"{best['defocus_u_angstrom']:.0f} and {best['defocus_v_angstrom']:.0f} angstrom, but the "
+        "crystal's own scattering can pass for rings"
+    )
