@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from cryolattice_analyzer.figures.ring_figures import ring_profile_figure, ring_spectrum_figure
@@ -193,12 +194,17 @@ def _zeros(profile: RingProfile) -> NDArray[np.float64]:
     return np.asarray(k[at] + share * (k[at + 1] - k[at]))
 
 
+def _smooth(power: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Take speckle off, which would hide rings from the eye."""
+    return np.asarray(scipy.ndimage.gaussian_filter(power.astype(np.float64), 1.5))
+
+
 def _bare_spectrum(spectrum: StoredSpectrum) -> FigureOfReport:
     return FigureOfReport(
         "ring_spectrum",
         to_png(
             ring_spectrum_figure(
-                np.log(np.maximum(spectrum.power, np.finfo(np.float32).tiny)),
+                np.log(np.maximum(_smooth(spectrum.power), np.finfo(np.float32).tiny)),
                 None,
                 spectrum.step_per_angstrom,
                 _edge(spectrum),

@@ -30,6 +30,8 @@ def _ctf(readers: Mapping[str, DatasetReader]) -> list[str]:
     header = readers["power_spectrum" if spectrum else "micrograph"].manifest.spec["header"]
     words = ["cryolattice", "ctf", header["file_name"]]
     words += ["--power-spectrum"] if spectrum else []
+    if "lattice" in readers and "parent_cell" in readers["lattice"].manifest.spec:
+        words += ["--parent", "PARENT.cif"]
     words += _given(header, _LENS_OPTIONS)
     words += ["--amplitude-contrast", f"{spec['amplitude_contrast']:g}"]
     for option, names in (

@@ -43,6 +43,13 @@ def ctf(
             "that of the image it was made from.",
         ),
     ] = False,
+    parent: Annotated[
+        Path | None,
+        typer.Option(
+            help="CIF of the crystal, to tell it from the film; any lattice without it.",
+            metavar="P.cif",
+        ),
+    ] = None,
     pixel_size: PixelSize = None,
     energy_kev: EnergyKev = None,
     cs_mm: CsMm = None,
@@ -76,6 +83,7 @@ def ctf(
             pixel_size_angstrom=pixel_size, energy_kev=energy_kev, cs_mm=cs_mm, signal=signal
         ),
         power_spectrum=power_spectrum,
+        parent=parent,
         amplitude_contrast=amplitude_contrast,
         defocus_range_angstrom=defocus,
         resolution_angstrom=resolution,

@@ -9,6 +9,7 @@ from typing import Any
 from cryolattice.client.connection import Connection
 from cryolattice.local_files import require_folder
 from cryolattice.workflows.images import ImageOptions, upload_image
+from cryolattice.workflows.lattice import LatticeOptions, parent_cells, search_lattice
 from cryolattice.workflows.steps import Answer, Follow, save_report, unseen
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_POWER_SPECTRUM
@@ -28,6 +29,9 @@ class CtfOptions:
     power_spectrum : bool
         The file holds a power spectrum, zero frequency in the middle; the pixel size is that of the
         image it was made from.
+    parent : Path, optional
+        CIF of the crystal in the micrograph: what is crystal and what is film is then told apart
+        better.
     amplitude_contrast : float, optional
         0 to 1; 0.07 unless given.
     defocus_range_angstrom : (float, float), optional
@@ -39,6 +43,7 @@ class CtfOptions:
 
     image: ImageOptions = field(default_factory=ImageOptions)
     power_spectrum: bool = False
+    parent: Path | None = None
     amplitude_contrast: float | None = None
     defocus_range_angstrom: tuple[float, float] | None = None
     resolution_angstrom: tuple[float, float] | None = None
@@ -108,12 +113,9 @@ def measure_ctf(
             lab.analyzer.CreateCtfJob,
             analyzer_pb2.CreateCtfJobRequest(parent=lab.parent, spec=spec, validate_only=True),
         )
-        lattice = lab.run_job(
-            lab.analyzer.CreateLatticeJob,
-            analyzer_pb2.CreateLatticeJobRequest(spec=analyzer_pb2.LatticeSpec(micrograph=ref)),
-            follow("lattice"),
-        )
-        spec.lattice.CopyFrom(lattice)
+        crystal = LatticeOptions(parent=options.parent)
+        cells = parent_cells(lab, crystal)
+        spec.lattice.CopyFrom(search_lattice(lab, ref, cells, crystal, follow).ref)
     fitted = lab.run_job(
         lab.analyzer.CreateCtfJob,
         analyzer_pb2.CreateCtfJobRequest(spec=spec),
