@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from uuid import uuid4
 
@@ -299,6 +299,27 @@ def test_one_of_many_servers_takes_a_job(ledger_url: str) -> None:
         assert sorted(pool.map(begin, ledgers)) == [0, 0, 0, 1]
     for ledger in ledgers:
         ledger.close()
+
+
+def test_no_change_of_another_server_is_lost(ledger_url: str) -> None:
+    one, other = Ledger(ledger_url), Ledger(ledger_url)
+    name = _create(one)
+    with ThreadPoolExecutor(1) as pool:
+
+        def add(job: job_pb2.Job) -> None:
+            job.progress.succeeded += 1
+
+        def add_slowly(job: job_pb2.Job) -> None:
+            began.append(pool.submit(other.update, name, add))
+            wait(began, timeout=0.3)
+            add(job)
+
+        began: list[Future[job_pb2.Job]] = []
+        one.update(name, add_slowly)
+        began[0].result()
+    assert one.get(name).job.progress.succeeded == 2
+    one.close()
+    other.close()
 
 
 def test_racing_servers_store_a_request_once(ledger_url: str) -> None:
