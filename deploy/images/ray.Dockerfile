@@ -16,7 +16,8 @@ COPY services/common common
 COPY services/simulator simulator
 COPY services/analyzer analyzer
 RUN python3 -m pip --python tools wheel --no-index --no-deps --no-build-isolation -w wheels ./common ./simulator ./analyzer && \
-    python3 -m pip --python /opt/cryolattice install --no-index --no-deps wheels/*.whl
+    python3 -m pip --python /opt/cryolattice install --no-index --no-deps wheels/*.whl && \
+    find /opt/cryolattice -depth -type d -name tests -exec rm -r {} +
 
 FROM ${BASE}
 ARG VERSION=0.1.0

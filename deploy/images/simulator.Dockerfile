@@ -15,7 +15,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 COPY services/common common
 COPY services/simulator simulator
 RUN python3 -m pip --python tools wheel --no-index --no-deps --no-build-isolation -w wheels ./common ./simulator && \
-    python3 -m pip --python /opt/cryolattice install --no-index --no-deps wheels/*.whl
+    python3 -m pip --python /opt/cryolattice install --no-index --no-deps wheels/*.whl && \
+    find /opt/cryolattice -depth -type d -name tests -exec rm -r {} +
 
 FROM ${BASE}
 ARG VERSION=0.1.0
