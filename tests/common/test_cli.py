@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -105,6 +106,27 @@ def test_datasets_are_listed_shown_verified_and_exported(
     code, _, errors = command("datasets", "export", file.name, "--out", str(out))
     assert code == 2
     assert "exists" in errors
+
+
+def test_ids_are_whole_on_a_narrow_terminal(
+    command: Command, file: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    _, out, _ = command("datasets", "list", "--kind", "file")
+    assert file.name.rsplit("/", 1)[-1] in out
+
+
+def test_nothing_asked_prints_the_help_alone(command: Command) -> None:
+    code, out, errors = command(server=False)
+    assert code == 2
+    assert "identify" in out + errors
+    assert "error" not in errors
+
+
+def test_the_version_is_told(command: Command) -> None:
+    code, out, _ = command("--version", server=False)
+    assert code == 0
+    assert out == f"cryolattice {version('cryolattice')}\n"
 
 
 def test_a_micrograph_shows_where_it_comes_from(

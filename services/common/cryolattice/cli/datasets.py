@@ -42,7 +42,8 @@ def list_datasets(
         return
     table = Table(box=None, header_style="bold")
     for heading in ("id", "kind", "objects", "bytes", "created"):
-        table.add_column(heading)
+        # an id that is cut off cannot be given to another command
+        table.add_column(heading, no_wrap=heading == "id")
     for dataset in found:
         created = dataset.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(

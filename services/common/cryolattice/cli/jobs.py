@@ -73,7 +73,8 @@ def list_jobs(
         return
     table = Table(box=None, header_style="bold")
     for heading in ("id", "kind", "state", "tiles", "created", ""):
-        table.add_column(heading)
+        # an id that is cut off cannot be given to another command
+        table.add_column(heading, no_wrap=heading == "id")
     for job in found:
         tiles = f"{job.progress.succeeded}/{job.progress.tile_count}"
         created = job.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")

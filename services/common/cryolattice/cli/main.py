@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 from rich.markup import escape
@@ -25,12 +25,33 @@ _USAGE_ERROR, _CLICK_ERROR = cast("list[type[Exception]]", typer.BadParameter.__
 
 app = typer.Typer(
     name="cryolattice",
-    help="Which atomic arrangement does a low-dose micrograph show?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        print(f"cryolattice {version('cryolattice')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Which atomic arrangement does a low-dose micrograph show?"""  # noqa: D400
+
+
 app.command("identify")(identify)
 app.command("dose")(dose)
 app.command("ctf")(ctf)
@@ -51,6 +72,17 @@ def _report(reason: str, field: str, message: str, *, as_json: bool) -> None:
         errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
+def _report_usage(error: Exception, *, as_json: bool) -> None:
+    context = getattr(error, "ctx", None)
+    message: str = error.format_message()  # type: ignore[attr-defined]
+    if not message and not as_json:
+        return  # nothing was asked: the help has been printed
+    if isinstance(error, _USAGE_ERROR) and context is not None and not as_json:
+        errors.print(context.get_usage(), highlight=False)
+    parameter = getattr(error, "param", None)
+    _report("USAGE", (parameter.name if parameter else "") or "", message, as_json=as_json)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
@@ -62,12 +94,7 @@ def run(arguments: list[str] | None = None) -> int:
             return 130
         return 2 if is_users_mistake(error) else 1
     except _CLICK_ERROR as error:
-        context = getattr(error, "ctx", None)
-        if isinstance(error, _USAGE_ERROR) and context is not None and not as_json:
-            errors.print(context.get_usage(), highlight=False)
-        parameter = getattr(error, "param", None)
-        message: str = error.format_message()  # type: ignore[attr-defined]
-        _report("USAGE", (parameter.name if parameter else "") or "", message, as_json=as_json)
+        _report_usage(error, as_json=as_json)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         errors.print("interrupted")
