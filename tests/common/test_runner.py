@@ -105,6 +105,21 @@ def test_a_stopped_job_commits_nothing_and_can_be_resumed(
     assert DatasetReader.open(root, "models", identifier).manifest.attempt == 2
 
 
+def test_an_interrupted_job_goes_back_to_the_queue(
+    settings: Settings,
+    ledger: Ledger,
+    root: ArrayStore,
+    queue_models: QueueModels,
+    models_spec: ModelsSpecs,
+) -> None:
+    name = queue_models(models_spec())
+    job = run_job(name, settings, on_start=lambda context: context.interrupt("told to end"))
+    assert (job.state, job.state_message) == (job_pb2.JOB_STATE_QUEUED, "told to end")
+    assert not any(key.endswith("manifest.json") for key, _ in root.list("datasets"))
+    job = run_job(name, settings)
+    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_SUCCEEDED, 2)
+
+
 def test_an_attempt_that_was_taken_over_leaves_the_job_alone(
     settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
 ) -> None:

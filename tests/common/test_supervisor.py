@@ -73,19 +73,36 @@ def _committed(lab: Connection, kind: str) -> int:
     return len(list(folder.glob("*/manifest.json")))
 
 
-def test_a_killed_worker_fails_its_job_and_the_next_one_works(
-    lab: Connection, models_spec: ModelsSpecs
-) -> None:
+def test_a_job_goes_on_when_its_worker_is_killed(lab: Connection, models_spec: ModelsSpecs) -> None:
     name = _create(lab, models_spec(LARGE, seed=1))
     _wait_for_state(lab, name, job_pb2.JOB_STATE_RUNNING)
     _kill_workers(lab.settings.home)
-    *_, job = lab.watch_job(name)
-    assert job.state == job_pb2.JOB_STATE_FAILED
-    assert "code -9" in job.state_message
-    assert "workers.log" in job.state_message
+    seen = list(lab.watch_job(name))
+    assert (seen[-1].state, seen[-1].attempt) == (job_pb2.JOB_STATE_SUCCEEDED, 2)
+    (queued,) = [job for job in seen if job.state == job_pb2.JOB_STATE_QUEUED]
+    assert "code -9" in queued.state_message
+    assert "workers.log" in queued.state_message
+
+
+def test_a_job_that_kills_every_worker_fails(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec(LARGE))
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.dispatch(name, "models")
+        attempt = 0
+        while not (job := ledger.get(name).job).HasField("end_time"):
+            if job.attempt > attempt:
+                attempt = job.attempt
+                await asyncio.to_thread(_kill_workers, settings.home)
+            await asyncio.sleep(0.05)
+
+    _supervised(settings, ledger, steps)
+    job = ledger.get(name).job
+    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_FAILED, 5)
+    assert "after 5 attempts: its process ended with code -9" in job.state_message
     assert not job.HasField("output")
-    *_, job = lab.watch_job(_create(lab, models_spec(seed=2)))
-    assert job.state == job_pb2.JOB_STATE_SUCCEEDED
 
 
 def test_an_idle_worker_may_die(lab: Connection, models_spec: ModelsSpecs) -> None:
@@ -183,7 +200,7 @@ def test_a_job_that_is_dispatched_twice_runs_once(
         supervisor.dispatch(name, "models")
         supervisor.dispatch(name, "models")
         await _until(lambda: bool(ledger.get(name).job.HasField("end_time")))
-        await asyncio.gather(*supervisor._tasks)
+        await asyncio.gather(*supervisor._tasks.values())
 
     _supervised(settings, ledger, steps)
     job = ledger.get(name).job
@@ -202,7 +219,7 @@ def test_a_job_that_another_server_took_over_is_left_to_it(
         with ledger._engine.begin() as connection:  # as if its lease had run out
             connection.exec_driver_sql("UPDATE jobs SET lease_until = 0")
         ledger.begin_attempt(name, "another server", PATIENCE_SECONDS)
-        await asyncio.gather(*supervisor._tasks)
+        await asyncio.gather(*supervisor._tasks.values())
         supervisor.dispatch(second, "models")
         await _until(lambda: ledger.get(second).job.state == job_pb2.JOB_STATE_RUNNING)
 
@@ -211,7 +228,7 @@ def test_a_job_that_another_server_took_over_is_left_to_it(
     assert (job.state, job.attempt) == (job_pb2.JOB_STATE_RUNNING, 2)
     # the supervisor closed while the other ran
     job = ledger.get(second).job
-    assert job.state == job_pb2.JOB_STATE_CANCELLED
+    assert job.state == job_pb2.JOB_STATE_QUEUED
     assert "interrupted" in job.state_message
     assert _workers(settings.home) == []
 
@@ -223,7 +240,7 @@ def test_a_kind_that_nobody_runs_fails(
 
     async def steps(supervisor: Supervisor) -> None:
         supervisor.dispatch(name, "no-such-kind")
-        await asyncio.gather(*supervisor._tasks)
+        await asyncio.gather(*supervisor._tasks.values())
 
     _supervised(settings, ledger, steps)
     job = ledger.get(name).job
@@ -239,9 +256,61 @@ def test_a_job_whose_process_cannot_be_started_fails(
 
     async def steps(supervisor: Supervisor) -> None:
         supervisor.dispatch(name, "models")
-        await asyncio.gather(*supervisor._tasks)
+        await asyncio.gather(*supervisor._tasks.values())
 
     _supervised(settings, ledger, steps)
     job = ledger.get(name).job
     assert job.state == job_pb2.JOB_STATE_FAILED
     assert "could not be started" in job.state_message
+
+
+def test_jobs_that_nobody_works_on_are_adopted(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    queued, abandoned, cancelling = (queue_models(models_spec(seed=seed)) for seed in range(3))
+    strange = queue_models(models_spec(seed=3))
+    ledger.begin_attempt(abandoned, "dead", 0.0)
+    ledger.begin_attempt(cancelling, "dead", 60.0)
+    ledger.cancel(cancelling)
+    ledger.renew_lease(cancelling, "dead", 0.0)
+    ledger.begin_attempt(strange, "alive", 600.0)
+
+    async def steps(supervisor: Supervisor) -> None:
+        adopting = asyncio.create_task(supervisor.adopt(["models", "sweep"]))
+        adopted = (queued, abandoned, cancelling)
+        await _until(lambda: all(ledger.get(name).job.HasField("end_time") for name in adopted))
+        adopting.cancel()
+
+    _supervised(settings, ledger, steps)
+    ended = [ledger.get(name).job for name in (queued, abandoned, cancelling, strange)]
+    assert [(job.state, job.attempt) for job in ended] == [
+        (job_pb2.JOB_STATE_SUCCEEDED, 1),
+        (job_pb2.JOB_STATE_SUCCEEDED, 2),
+        (job_pb2.JOB_STATE_CANCELLED, 1),
+        (job_pb2.JOB_STATE_RUNNING, 1),
+    ]
+
+
+def test_a_question_of_two_servers_is_computed_once(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    names = [queue_models(models_spec(LARGE)) for _ in range(2)]
+    other = Supervisor(settings, ledger)
+
+    async def steps(supervisor: Supervisor) -> None:
+        try:
+            supervisor.dispatch(names[0], "models")
+            other.dispatch(names[1], "models")
+            await _until(lambda: all(ledger.get(name).job.HasField("end_time") for name in names))
+        finally:
+            await other.close()
+
+    _supervised(settings, ledger, steps)
+    first, second = sorted(
+        (ledger.get(name).job for name in names), key=lambda job: job.end_time.ToNanoseconds()
+    )
+    assert first.state == second.state == job_pb2.JOB_STATE_SUCCEEDED
+    assert first.output == second.output
+    assert (first.progress.reused, second.progress.reused) == (0, second.progress.tile_count)
+    messages = [job.state_message for _, job in ledger.events(second.name, 0)]
+    assert not any("building" in message for message in messages)

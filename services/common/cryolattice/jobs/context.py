@@ -21,6 +21,8 @@ from cryolattice.store.writer import DatasetWriter
 from cryolattice.telemetry.tracing import flush_traces
 from cryolattice_api.common.v1 import job_pb2
 
+# set for the children of a server, which end with it
+PARENT_VARIABLE = "CRYOLATTICE_PARENT_PID"
 LEASE_SECONDS = 30.0
 _BEAT_SECONDS = 1.0
 _STOP_WITHIN_SECONDS = 4.0
@@ -62,8 +64,9 @@ class JobContext:
         self._owner = owner
         self._stop = threading.Event()
         self._done = threading.Event()
-        self._parent = os.getppid()
+        self._parent = os.environ.get(PARENT_VARIABLE, "")
         self._why = "cancelled"
+        self.interrupted = False
 
     def __enter__(self) -> Self:
         # with the fields that the logs of this job carry
@@ -88,6 +91,15 @@ class JobContext:
         """Make the job stop at its next step."""
         self._why = why
         self._stop.set()
+
+    def interrupt(self, why: str) -> None:
+        """Make the job stop at its next step and go back to the queue."""
+        self.interrupted = True
+        self.stop(why)
+
+    def release(self) -> job_pb2.Job:
+        """Give the job back to the queue."""
+        return self.ledger.release(self.name, self.attempt, self._why)
 
     def progress(
         self,
@@ -137,11 +149,14 @@ class JobContext:
             except Exception as error:
                 log.warning("lease not renewed", error=str(error))
                 continue
-            orphaned = os.getppid() != self._parent
+            orphaned = bool(self._parent) and str(os.getppid()) != self._parent
             if mine and state != job_pb2.JOB_STATE_CANCELLING and not orphaned:
                 continue
             if not self._stop.is_set():
-                self.stop("interrupted: its service ended" if orphaned else "cancelled")
+                if orphaned and mine:
+                    self.interrupt("interrupted: its service ended; resume it to go on")
+                else:
+                    self.stop("cancelled")
             stopping_since = stopping_since or time.monotonic()
             if time.monotonic() - stopping_since > _STOP_WITHIN_SECONDS:
                 self._stop_hard()
@@ -154,7 +169,9 @@ class JobContext:
             job.state_message = self._why
 
         try:
-            if self.ledger.get(self.name).job.state not in TERMINAL:
+            if self.interrupted:
+                self.release()
+            elif self.ledger.get(self.name).job.state not in TERMINAL:
                 self.ledger.update(self.name, change, attempt=self.attempt)
         except CryolatticeError as error:
             log.warning("job is no longer this process's", error=str(error))

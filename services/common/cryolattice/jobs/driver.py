@@ -19,7 +19,7 @@ from cryolattice_api.common.v1 import job_pb2
 def main(service: str, arguments: list[str] | None = None) -> int:
     """Run one queued job of `service` in this process.
 
-    SIGTERM and SIGINT stop the job at its next step; it can be resumed.
+    SIGTERM and SIGINT stop the job at its next step; it goes back to the queue.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def main(service: str, arguments: list[str] | None = None) -> int:
         return 2
     if job.state == job_pb2.JOB_STATE_SUCCEEDED:
         return 0
-    return 130 if job.state == job_pb2.JOB_STATE_CANCELLED else 1
+    return 1 if job.state == job_pb2.JOB_STATE_FAILED else 130
 
 
 def _stop_on_signals(context: JobContext) -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        context.stop("interrupted: its process was told to end")
+        context.interrupt("interrupted: its process was told to end; resume it to go on")
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

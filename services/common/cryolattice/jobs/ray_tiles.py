@@ -168,7 +168,7 @@ def _run_on_ray(
     if started_here:
         _connect(ray)
     try:
-        task: Any = ray.remote(num_cpus=1, max_retries=3)(_compute_tile)
+        task: Any = ray.remote(num_cpus=1, max_retries=5)(_compute_tile)
         reused = done = total - sum(len(tiles) for tiles in rounds)
         context.progress(done, total, "computing", reused=reused)
         for tiles in rounds:

@@ -37,6 +37,9 @@ from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 
 log = structlog.get_logger()
 
+# the database may be away for so long before hours of work are given up
+_PATIENCE_SECONDS = 120.0
+
 
 def load_function(path: str) -> Callable[..., Any]:
     """Return the function at ``module:function``."""
@@ -79,8 +82,10 @@ def run_job(
     ------
     JobNotActiveError
         The job has ended or somebody works on it.
+    QuestionBusyError
+        Somebody works on another job that asks the same.
     """
-    ledger = Ledger(settings.ledger_url)
+    ledger = Ledger(settings.ledger_url, patience_seconds=_PATIENCE_SECONDS)
     root = open_store(settings.store_url)
     record = ledger.get(name)
     _, kind = find_kind(record.job.kind, installed_services().values())
@@ -122,11 +127,14 @@ def _attempt(
         with context:
             if on_start is not None:
                 on_start(context)
-            reader = context.output.committed() or _compute(context, kind, spec, settings)
-        return _succeed(context, reader)
+            committed = context.output.committed()
+            reader = committed or _compute(context, kind, spec, settings)
+        return _succeed(context, reader, reused=committed is not None)
     except (ConflictError, JobNotActiveError):
         return _lost(context)
     except JobCancelledError as error:
+        if context.interrupted:
+            return _give_back(context)
         return _end(context, job_pb2.JOB_STATE_CANCELLED, error)
     except CryolatticeError as error:
         if isinstance(error, InvalidInputError):
@@ -147,11 +155,12 @@ def _log_end(job: job_pb2.Job) -> None:
     if failed:
         mark_failed(from_status(job.error).reason)
     write = log.warning if failed else log.info
+    until = job.update_time.ToMilliseconds()
     write(
-        "job ended",
+        "job ended" if job.HasField("end_time") else "job left",
         state=job_pb2.JobState.Name(job.state).removeprefix("JOB_STATE_"),
         message=job.state_message,
-        seconds=round((job.end_time.ToMilliseconds() - job.start_time.ToMilliseconds()) / 1000, 3),
+        seconds=round((until - job.start_time.ToMilliseconds()) / 1000, 3),
     )
 
 
@@ -188,16 +197,28 @@ def _compute(
     )
 
 
-def _succeed(context: JobContext, reader: DatasetReader) -> job_pb2.Job:
+def _succeed(context: JobContext, reader: DatasetReader, *, reused: bool) -> job_pb2.Job:
     project, _ = parse_resource(context.name, "jobs")
     context.ledger.register_dataset(project, reader.manifest.kind, reader.manifest.id)
 
     def change(job: job_pb2.Job) -> None:
         job.state = job_pb2.JOB_STATE_SUCCEEDED
         job.state_message = "done"
+        if reused:
+            job.state_message = "the same question was answered meanwhile"
+            progress = job.progress
+            progress.tile_count = progress.reused = max(1, progress.tile_count)
+            progress.succeeded = progress.tile_count
         job.output.CopyFrom(dataset_ref(context.output.root, project, reader))
 
     return context.ledger.update(context.name, change, attempt=context.attempt)
+
+
+def _give_back(context: JobContext) -> job_pb2.Job:
+    try:
+        return context.release()
+    except (ConflictError, JobNotActiveError):
+        return _lost(context)
 
 
 def _lost(context: JobContext) -> job_pb2.Job:

@@ -1,37 +1,32 @@
-"""Where a server's jobs run: warm workers, or a child process for those with tiles."""
+"""Which jobs a server runs, when there is room, and again when their process died."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import os
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
 
 import structlog
-from google.rpc import status_pb2
 
-from cryolattice.error_status import from_status, to_status
+from cryolattice.error_status import to_status
 from cryolattice.errors import (
     ConflictError,
     CryolatticeError,
     InternalError,
-    JobCancelledError,
     JobNotActiveError,
     JobNotFoundError,
+    LedgerUnavailableError,
+    QuestionBusyError,
     UnreadableFileError,
 )
-from cryolattice.jobs.kinds import find_kind, installed_services
+from cryolattice.jobs.kinds import JobKind, find_kind, installed_services
+from cryolattice.jobs.processes import ProcessEndedError, Processes
 from cryolattice.jobs.slots import Slots
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
-from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
@@ -40,37 +35,39 @@ log = structlog.get_logger()
 
 _WORKERS = 2
 _DRIVERS = 1
-_DRAIN_SECONDS = 8.0
 _TELL_SECONDS = 2.0
-_LINE_LIMIT = 1 << 20
+_AGAIN_SECONDS = 0.5
+_ADOPT_SECONDS = 1.0
+# so long a queued job waits for the server that was asked for it
+_CREATOR_SECONDS = 3.0
+# a job whose processes die so often is not tried again by itself
+_MOST_ATTEMPTS = 5
 # what reading a file may take: a start, and a slow disk and store
 _READ_SECONDS = 60.0
 _READ_BYTES_PER_SECOND = 2e6
-_CRASHES = {str(-number) for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)}
+_CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT}
+_INTERRUPTED = "interrupted: its service ended; resume it to go on"
 
 
 class Supervisor:
-    """Starts processes for jobs and sees that none is left hanging.
+    """Runs jobs of the ledger in processes of its own.
 
     Parameters
     ----------
     settings : Settings
         Given on to the processes.
     ledger : Ledger
-        Where a job is marked as failed when its process died.
+        Where the jobs are.
     log_folder : Path, optional
         Where the processes log; on this process's standard error unless given.
     """
 
     def __init__(self, settings: Settings, ledger: Ledger, log_folder: Path | None = None) -> None:
-        self._settings = settings
         self._ledger = ledger
-        self._log_folder = log_folder
-        self._idle: list[Process] = []
+        self._processes = Processes(settings, log_folder)
         self._workers = Slots(_WORKERS)
         self._drivers = Slots(_DRIVERS)
-        self._processes: set[Process] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closing = False
 
     @property
@@ -81,13 +78,43 @@ class Supervisor:
     @property
     def process_count(self) -> int:
         """Number of child processes that are alive."""
-        return sum(process.returncode is None for process in list(self._processes))
+        return self._processes.count
 
     def dispatch(self, name: str, kind_name: str) -> None:
-        """Run a queued job as soon as there is room."""
-        task = asyncio.create_task(self._run(name, kind_name))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Run a queued or abandoned job as soon as there is room."""
+        if name not in self._tasks:
+            task = asyncio.create_task(self._run(name, kind_name))
+            self._tasks[name] = task
+            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+
+    async def adopt(self, kinds: Iterable[str]) -> None:
+        """Take on jobs of these kinds that nobody works on, until cancelled."""
+        tiled = {kind: find_kind(kind, installed_services().values())[1].tiled for kind in kinds}
+        pools = (
+            (self._workers, [kind for kind in tiled if not tiled[kind]]),
+            (self._drivers, [kind for kind in tiled if tiled[kind]]),
+        )
+        while True:
+            await asyncio.sleep(_ADOPT_SECONDS)
+            for slots, names in pools:
+                room = slots.total - slots.busy - slots.waiting
+                if room > 0 and names:
+                    try:
+                        await self._adopt(names, room)
+                    except CryolatticeError as error:
+                        log.warning("no job could be adopted", error=error.message)
+
+    async def _adopt(self, kinds: list[str], room: int) -> None:
+        # those that wait here for another job with their question need no room
+        limit = room + len(self._tasks)
+        jobs = await asyncio.to_thread(self._ledger.adoptable, kinds, _CREATOR_SECONDS, limit)
+        for job in [job for job in jobs if job.name not in self._tasks][:room]:
+            if job.state == job_pb2.JOB_STATE_CANCELLING:
+                with suppress(JobNotActiveError):
+                    await asyncio.to_thread(self._ledger.cancel, job.name)
+            else:
+                log.info("job adopted", job=job.name, attempt=job.attempt)
+                self.dispatch(job.name, job.kind)
 
     async def ingest(
         self, header: UploadHeader, path: Path, companions: Mapping[str, Path]
@@ -110,11 +137,11 @@ class Supervisor:
         async with self._workers:
             try:
                 async with asyncio.timeout(seconds):
-                    answer = await self._ask_worker(request)
+                    answer = await self._processes.ask_worker(request)
             except TimeoutError:
                 why = f"reading it was stopped after {seconds:.0f} s"
-            except InternalError as error:
-                if error.metadata.get("exit_code") not in _CRASHES:
+            except ProcessEndedError as error:
+                if error.exit_code not in _CRASHES:
                     raise
                 why = "its reader crashed"
             else:
@@ -126,167 +153,92 @@ class Supervisor:
         )
 
     async def close(self) -> None:
-        """End every process: a driver gets time to say so in the ledger."""
+        """End every process; jobs that were at work go back to the queue."""
         self._closing = True
-        for process in list(self._processes):
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-        if self._processes:
-            waits = [asyncio.create_task(process.wait()) for process in list(self._processes)]
-            _, late = await asyncio.wait(waits, timeout=_DRAIN_SECONDS)
-            for process in list(self._processes):
-                if late and process.returncode is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
+        await self._processes.close()
         # those whose process just ended say so in the ledger; the rest wait for nothing
-        running = list(self._tasks)
+        running = list(self._tasks.values())
         if running:
             await asyncio.wait(running, timeout=_TELL_SECONDS)
         for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def _run(self, name: str, kind_name: str) -> None:
-        attempt = 1
         try:
             service, kind = find_kind(kind_name, installed_services().values())
-            async with self._drivers if kind.tiled else self._workers:
-                record = await asyncio.to_thread(self._ledger.get, name)
-                attempt = record.job.attempt + 1
-                if record.job.state != job_pb2.JOB_STATE_QUEUED or self._closing:
-                    return
-                if kind.tiled:
-                    await self._drive(service.name, name)
-                else:
-                    await self._ask_worker({"job": name})
-        except (ConflictError, JobNotActiveError) as error:
+            tries = 0
+            while tries < _MOST_ATTEMPTS and not self._closing:
+                try:
+                    if await self._wait_for_same(name):
+                        async with self._drivers if kind.tiled else self._workers:
+                            if await self._work(service.name, kind, name):
+                                return
+                        tries += 1
+                except (LedgerUnavailableError, QuestionBusyError) as error:
+                    log.info("job waits", job=name, why=error.message)
+                await asyncio.sleep(_AGAIN_SECONDS)
+            if not self._closing:
+                raise InternalError(f"the job could not be begun {tries} times: see the log")
+        except (ConflictError, JobNotActiveError, JobNotFoundError) as error:
             # it ended, or another server runs it
-            log.info("job left alone", job=name, why=str(error))
+            log.info("job left alone", job=name, why=error.message)
         except CryolatticeError as error:
-            await asyncio.to_thread(self._fail, name, attempt, error)
+            await asyncio.to_thread(self._fail, name, error)
         except Exception as error:
             log.exception("job could not be started", job=name)
             failure = InternalError(
                 f"the job could not be started: {type(error).__name__}: {error}"
             )
-            await asyncio.to_thread(self._fail, name, attempt, failure)
+            await asyncio.to_thread(self._fail, name, failure)
 
-    async def _drive(self, service: str, name: str) -> None:
-        _, identifier = parse_resource(name, "jobs")
-        with self._log_to(identifier) as log_file:
-            process = await self._start(
-                ["-m", f"cryolattice_{service}", "run", name],
-                stdin=DEVNULL,
-                stdout=log_file,
-                stderr=log_file,
-            )
-            code = await process.wait()
-            self._processes.discard(process)
-        record = await asyncio.to_thread(self._ledger.get, name)
-        if record.job.state not in TERMINAL and not self._closing:
-            raise InternalError(
-                f"the driver of the job ended with code {code} before the job did: "
-                f"resume the job, or see {self._log_place(identifier)}"
-            )
-
-    async def _ask_worker(self, request: dict[str, Any]) -> dict[str, Any]:
-        process = self._take_idle() or await self._start_worker()
-        assert process.stdin is not None  # noqa: S101 - both were asked for as pipes
-        assert process.stdout is not None  # noqa: S101
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            await process.stdin.drain()
-            line = await process.stdout.readline()
-        except (BrokenPipeError, ConnectionResetError):
-            line = b""
-        except BaseException:
-            # nobody waits for the answer any more
-            self._processes.discard(process)
-            with suppress(ProcessLookupError):
-                process.kill()
-            # its pipes are to be closed while the loop still runs
-            await process.wait()
-            raise
-        if not line:
-            code = await process.wait()
-            self._processes.discard(process)
-            if "job" in request:
-                record = await asyncio.to_thread(self._ledger.get, request["job"])
-                if record.job.state in TERMINAL:
-                    return {}
-            if self._closing:
-                raise JobCancelledError("interrupted: its service ended; resume it to go on")
-            raise InternalError(
-                f"the worker process ended with code {code} before the work was done: try again, "
-                f"or see {self._log_place('workers')}",
-                metadata={"exit_code": str(code)},
-            )
-        self._idle.append(process)
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise from_status(status_pb2.Status.FromString(base64.b64decode(answer["error"])))
-        return answer
-
-    def _take_idle(self) -> Process | None:
-        while self._idle:
-            process = self._idle.pop()
-            if process.returncode is None:
-                return process
-            self._processes.discard(process)
-        return None
-
-    async def _start_worker(self) -> Process:
-        with self._log_to("workers") as log_file:
-            return await self._start(
-                ["-m", "cryolattice.jobs.worker"], stdin=PIPE, stdout=PIPE, stderr=log_file
-            )
-
-    async def _start(self, arguments: list[str], **streams: Any) -> Process:
-        if self._closing:
-            raise JobCancelledError("interrupted: its service is ending; resume it to go on")
-        environment = {
-            **os.environ,
-            **self._settings.environment(),
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "GRPC_ENABLE_FORK_SUPPORT": "0",
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            env=environment,
-            start_new_session=True,
-            limit=_LINE_LIMIT,
-            **streams,
-        )
-        self._processes.add(process)
-        return process
-
-    @contextmanager
-    def _log_to(self, name: str) -> Iterator[IO[bytes] | int]:
-        if self._log_folder is None:
-            yield sys.stderr.fileno()
-            return
-        self._log_folder.mkdir(parents=True, exist_ok=True)
-        with (self._log_folder / f"{name}.log").open("ab") as log_file:
-            yield log_file
-
-    def _log_place(self, name: str) -> str:
-        if self._log_folder is None:
-            return "the server's log"
-        return str(self._log_folder / f"{name}.log")
-
-    def _fail(self, name: str, attempt: int, error: CryolatticeError) -> None:
-        """End a job whose `attempt` died or could not begin; one that goes on elsewhere is left."""
+    async def _wait_for_same(self, name: str) -> bool:
+        """Return whether nobody works on the same question; say so in the job where they do."""
+        other = await asyncio.to_thread(self._ledger.busy_with, name)
+        if not other:
+            return True
+        message = f"waiting for {other}, which asks the same"
 
         def change(job: job_pb2.Job) -> None:
-            queued = job.state == job_pb2.JOB_STATE_QUEUED
-            if job.attempt > attempt or (queued and job.attempt == attempt):
-                raise ConflictError(f"{name} is at a later attempt")
-            stopped = isinstance(error, JobCancelledError)
-            if job.state == job_pb2.JOB_STATE_CANCELLING or stopped:
-                job.state = job_pb2.JOB_STATE_CANCELLED
-                job.state_message = error.message if stopped else "cancelled"
+            if job.state != job_pb2.JOB_STATE_QUEUED or job.state_message == message:
+                raise ConflictError(f"{name} need not wait")
+            job.state_message = message
+
+        with suppress(ConflictError):
+            await asyncio.to_thread(self._ledger.update, name, change)
+        return False
+
+    async def _work(self, service: str, kind: JobKind, name: str) -> bool:
+        """Run one attempt; return whether the job needs nobody here any more."""
+        record = await asyncio.to_thread(self._ledger.get, name)
+        if record.job.state in TERMINAL or record.held or self._closing:
+            return True
+        attempt = record.job.attempt + 1
+        died: ProcessEndedError | None = None
+        try:
+            if kind.tiled:
+                await self._processes.drive(service, name)
+            else:
+                await self._processes.ask_worker({"job": name})
+        except ProcessEndedError as error:
+            died = error
+        record = await asyncio.to_thread(self._ledger.get, name)
+        if record.job.state in TERMINAL or record.job.attempt > attempt:
+            return True
+        if record.job.state != job_pb2.JOB_STATE_QUEUED and record.job.attempt == attempt:
+            why = _INTERRUPTED if self._closing else f"{died or 'its process ended'}; tried again"
+            if attempt >= _MOST_ATTEMPTS and not self._closing:
+                raise InternalError(f"after {attempt} attempts: {died or 'its process ended'}")
+            log.warning("job goes back to the queue", job=name, attempt=attempt, why=why)
+            await asyncio.to_thread(self._ledger.release, name, attempt, why)
+        return self._closing
+
+    def _fail(self, name: str, error: CryolatticeError) -> None:
+        """End a job that cannot be run here; one that somebody works on is left to them."""
+
+        def change(job: job_pb2.Job) -> None:
+            if job.state == job_pb2.JOB_STATE_CANCELLING:
+                job.state, job.state_message = job_pb2.JOB_STATE_CANCELLED, "cancelled"
             else:
                 job.state = job_pb2.JOB_STATE_FAILED
                 job.state_message = error.message
@@ -294,5 +246,5 @@ class Supervisor:
 
         try:
             self._ledger.update(name, change)
-        except (ConflictError, JobNotActiveError, JobNotFoundError) as left:
-            log.info("job left alone", job=name, why=str(left))
+        except CryolatticeError as left:
+            log.info("job left alone", job=name, why=left.message)

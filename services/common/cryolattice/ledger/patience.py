@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
+# SQLite has one class of error for these and for what no waiting mends
+_SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN")
 
 
 class Patient(Protocol):
@@ -64,6 +66,9 @@ def patient[Owner: Patient, **Parameters, Result](
 
 
 def _is_outage(error: sa.exc.DBAPIError) -> bool:
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if name is not None:
+        return name.startswith(_SQLITE_OUTAGES)
     return error.connection_invalidated or isinstance(
         error, sa.exc.OperationalError | sa.exc.InterfaceError
     )

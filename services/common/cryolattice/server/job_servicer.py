@@ -19,7 +19,9 @@ from cryolattice_api.common.v1 import job_pb2, job_service_pb2, job_service_pb2_
 
 def _shown(record: JobRecord) -> job_pb2.Job:
     if record.abandoned:
-        record.job.state_message = "its worker is gone: resume or cancel it"
+        record.job.state_message = (
+            "its worker is gone: a server takes it on again; or resume or cancel it"
+        )
     return record.job
 
 

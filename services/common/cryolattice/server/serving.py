@@ -78,6 +78,8 @@ async def running_server(
     services: Sequence[Service],
     address: str,
     metrics: ServerMetrics | None = None,
+    *,
+    adopts: bool = False,
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
 
@@ -91,6 +93,8 @@ async def running_server(
         Where to listen.
     metrics : ServerMetrics, optional
         Counts and logs every call, and shows the jobs.
+    adopts : bool
+        Whether it takes on jobs that nobody works on; else it runs those it was asked for.
 
     Raises
     ------
@@ -134,9 +138,13 @@ async def running_server(
     for name in ("", *names):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     await server.start()
+    kinds = [kind.name for service in services for kind in service.kinds]
+    adopting = asyncio.create_task(supervisor.adopt(kinds)) if adopts else None
     try:
         yield port
     finally:
+        if adopting is not None:
+            adopting.cancel()
         await checks.enter_graceful_shutdown()
         await supervisor.close()
         await server.stop(_GRACE_SECONDS)
@@ -165,7 +173,7 @@ async def serve_until_signal(
     address = f"{host}:{port}"
     metrics_port = settings.metrics_port
     with metrics_page(metrics, host, metrics_port) if metrics_port else nullcontext():
-        async with running_server(settings, services, address, metrics):
+        async with running_server(settings, services, address, metrics, adopts=True):
             log.info(
                 "serving",
                 address=address,
