@@ -17,7 +17,6 @@ from typing import IO, Any
 from google.rpc import status_pb2
 
 from cryolattice.error_status import from_status
-from cryolattice.errors import InternalError
 from cryolattice.jobs.context import PARENT_VARIABLE
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
@@ -26,7 +25,7 @@ _DRAIN_SECONDS = 8.0
 _LINE_LIMIT = 1 << 20
 
 
-class ProcessEndedError(InternalError):
+class ProcessEndedError(Exception):
     """A process ended before its work did.
 
     Parameters

@@ -142,7 +142,7 @@ class Supervisor:
                 why = f"reading it was stopped after {seconds:.0f} s"
             except ProcessEndedError as error:
                 if error.exit_code not in _CRASHES:
-                    raise
+                    raise InternalError(f"{header.file_name} was not read: {error}") from error
                 why = "its reader crashed"
             else:
                 return answer["kind"], answer["id"]

@@ -68,7 +68,7 @@ def patient[Owner: Patient, **Parameters, Result](
 def _is_outage(error: sa.exc.DBAPIError) -> bool:
     name = getattr(error.orig, "sqlite_errorname", None)
     if name is not None:
-        return name.startswith(_SQLITE_OUTAGES)
+        return str(name).startswith(_SQLITE_OUTAGES)
     return error.connection_invalidated or isinstance(
         error, sa.exc.OperationalError | sa.exc.InterfaceError
     )
