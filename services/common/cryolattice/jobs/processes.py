@@ -111,6 +111,8 @@ class Processes:
             self._alive.discard(process)
             with suppress(ProcessLookupError):
                 process.kill()
+            # its pipes are to be closed while the loop still runs
+            await process.wait()
             raise
         if not line:
             code = await process.wait()
