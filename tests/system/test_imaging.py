@@ -46,7 +46,7 @@ def crystal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    counts = np.random.default_rng(2).poisson(5.5, (256, 256))
+    counts = np.random.default_rng(2).poisson(5.5, (256, 256)).astype(np.float64)
     return written(tmp_path_factory.mktemp("noise") / "noise.mrc", counts, 0.5)
 
 

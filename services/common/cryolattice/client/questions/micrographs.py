@@ -118,6 +118,7 @@ class MicrographQuestions(Asking):
         cs_mm: float | None = None,
         signal: str | None = None,
         power_spectrum: bool = False,
+        parent: FilePath | None = None,
         amplitude_contrast: float | None = None,
         defocus_range_angstrom: tuple[float, float] | None = None,
         resolution_angstrom: tuple[float, float] | None = None,
@@ -136,6 +137,8 @@ class MicrographQuestions(Asking):
         power_spectrum : bool
             The file holds a power spectrum, zero frequency in the middle; the pixel size is that
             of the image it was made from.
+        parent : path, optional
+            CIF of the crystal in the micrograph, to tell it from the film.
         amplitude_contrast : float, optional
             0 to 1; 0.07 unless given.
         defocus_range_angstrom : (float, float), optional
@@ -158,6 +161,7 @@ class MicrographQuestions(Asking):
         options = CtfOptions(
             image=ImageOptions(pixel_size_angstrom, energy_kev, cs_mm, signal),
             power_spectrum=power_spectrum,
+            parent=as_path(parent),
             amplitude_contrast=amplitude_contrast,
             defocus_range_angstrom=defocus_range_angstrom,
             resolution_angstrom=resolution_angstrom,
