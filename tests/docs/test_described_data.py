@@ -80,6 +80,16 @@ def test_every_field_of_the_json_is_described(command: str, answers: dict[str, A
 
 
 @pytest.mark.usefixtures("answers")
+@pytest.mark.parametrize("kind", ["micrograph", "models"])
+def test_every_field_of_the_files_is_described(kind: str, home: Path) -> None:
+    rows = _tables(ROOT / "docs" / "json.md")[f"{kind}.json"]
+    described = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+    files = (home / "store" / "datasets" / kind).glob(f"*/files/{kind}.json")
+    newest = max(files, key=lambda path: path.stat().st_mtime)
+    assert set(_fields(json.loads(newest.read_text()))) == described
+
+
+@pytest.mark.usefixtures("answers")
 @pytest.mark.parametrize("kind", list(_tables(ROOT / "docs" / "data-platform.md")))
 def test_every_array_is_described(kind: str, home: Path) -> None:
     rows = _tables(ROOT / "docs" / "data-platform.md")[kind]
