@@ -200,6 +200,8 @@ def _connect(ray_module: Any) -> None:
     address = os.environ.get("RAY_ADDRESS")
     try:
         ray_module.init(
+            # a Ray that somebody else started on this machine is not ours to use
+            address=address or "local",
             include_dashboard=None if address else False,
             num_cpus=None if address else len(os.sched_getaffinity(0)),
             logging_level=logging.WARNING,
