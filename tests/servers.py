@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import sqlalchemy as sa
 
 BUCKET = "bucket"
@@ -134,4 +135,5 @@ def postgresql(port: int | None = None) -> Iterator[Postgresql]:
         # without a last checkpoint
         pid = int((folder / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGQUIT)
+        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
         server.cleanup()

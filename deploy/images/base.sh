@@ -11,11 +11,13 @@ for program in mmdebstrap buildah; do
     exit 1
   }
 done
+folder=$(mktemp -d)
+trap 'rm -r "$folder"' EXIT
 make_image() {
   local name=$1 packages=$2 container
+  mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt='APT::Install-Recommends "false"' "$suite" "$folder/$name.tar"
   container=$(buildah from scratch)
-  mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt='APT::Install-Recommends "false"' "$suite" - \
-    | buildah add --quiet "$container" /dev/stdin / > /dev/null
+  buildah add --quiet "$container" "$folder/$name.tar" / > /dev/null
   buildah commit --quiet "$container" "localhost/$name" > /dev/null
   buildah rm "$container" > /dev/null
   echo "localhost/$name"

@@ -46,6 +46,8 @@ ENV PATH=/opt/cryolattice/bin:/usr/local/bin:/usr/bin:/bin \
     OPENBLAS_NUM_THREADS=1 \
     NUMBA_NUM_THREADS=1 \
     RAY_USAGE_STATS_ENABLED=0
+# the head forks a process for each driver, which gRPC's own handlers can break
+ENV GRPC_ENABLE_FORK_SUPPORT=0
 USER 10001:10001
 WORKDIR /tmp
 VOLUME ["/tmp", "/var/lib/cryolattice"]

@@ -199,22 +199,30 @@ def _run_on_ray(
 def _connect(ray_module: Any) -> None:
     address = os.environ.get("RAY_ADDRESS")
     try:
-        ray_module.init(
-            # a Ray that somebody else started on this machine is not ours to use
-            address=address or "local",
-            include_dashboard=None if address else False,
-            num_cpus=None if address else len(os.sched_getaffinity(0)),
-            logging_level=logging.WARNING,
-            log_to_driver=False,
-        )
+        try:
+            _init(ray_module, address)
+        except ConnectionAbortedError:
+            # a head that has just started may fail to make the driver's process there
+            _init(ray_module, address)
     except (ConnectionError, RuntimeError) as error:
         if not address:
             raise
         raise RayUnavailableError(
-            f"the Ray cluster at {address} cannot be used ({str(error).splitlines()[0]}): see that "
-            "it runs and that RAY_AUTH_TOKEN is its token, then resume the job",
+            f"the Ray cluster at {address} cannot be used ({str(error).strip().splitlines()[-1]}): "
+            "see that it runs and that RAY_AUTH_TOKEN is its token, then resume the job",
             field="RAY_ADDRESS",
         ) from error
+
+
+def _init(ray_module: Any, address: str | None) -> None:
+    ray_module.init(
+        # a Ray that somebody else started on this machine is not ours to use
+        address=address or "local",
+        include_dashboard=None if address else False,
+        num_cpus=None if address else len(os.sched_getaffinity(0)),
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+    )
 
 
 def _outcome(ray_module: Any, reference: Any) -> _Tile:
