@@ -18,6 +18,7 @@ make_image() {
   mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt='APT::Install-Recommends "false"' "$suite" "$folder/$name.tar"
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$folder/$name.tar" / > /dev/null
+  buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
   buildah commit --quiet "$container" "localhost/$name" > /dev/null
   buildah rm "$container" > /dev/null
   echo "localhost/$name"
