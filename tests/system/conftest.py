@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,17 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     metrics_port = free_port()
     with (
         trace_receiver() as traces,
-        served(server_home, metrics_port, traces.environment) as address,
+        tempfile.TemporaryDirectory(prefix="ray-") as ray_folder,
     ):
-        yield Deployment(
-            address=address,
-            home=server_home,
-            run=_runner(tmp_path_factory.mktemp("client"), traces.environment),
-            metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
-            traces=traces,
-        )
+        # what a Ray leaves that somebody else runs on this machine
+        (Path(ray_folder) / "ray").mkdir()
+        (Path(ray_folder) / "ray" / "ray_current_cluster").write_text("192.0.2.1:6379")
+        environment = {**traces.environment, "RAY_TMPDIR": ray_folder}
+        with served(server_home, metrics_port, environment) as address:
+            yield Deployment(
+                address=address,
+                home=server_home,
+                run=_runner(tmp_path_factory.mktemp("client"), traces.environment),
+                metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
+                traces=traces,
+            )
