@@ -32,6 +32,13 @@ def test_integers_are_read() -> None:
     assert np.array_equal(series.frames, FRAMES)
 
 
+def test_only_another_number_than_the_header_s_is_told() -> None:
+    content = mrc(FRAMES, 0.0085)
+    for given, told in ((0.0085, False), (0.02, True)):
+        series = read_diffraction_series(content, "s.mrc", pixel_size_per_angstrom=given)
+        assert any("0.0085 A" in warning for warning in series.warnings) is told
+
+
 @pytest.mark.parametrize("voxel", [None, 0.0, -1.0])
 def test_a_header_without_a_pixel_size(voxel: float | None) -> None:
     with pytest.raises(MissingCalibrationError, match="--pixel-size") as caught:

@@ -124,6 +124,8 @@ def _contradiction(
         axis = signal.axes[-1]
         if axis.parsed is None or axis.scale in {0, 1} or not math.isfinite(axis.scale):
             return []
+        if math.isclose(given, axis.scale, rel_tol=_CONTRADICTION):
+            return []  # the same number: MRC has no unit but angstrom
         return [
             f"{name}: the given pixel size of {given:g} {unit} is used, not the {axis.scale:.6g} "
             f"{axis.unit} in the file"
