@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cryolattice.errors import CompositionError, InvalidInputError, LimitExceededError
+from cryolattice.errors import (
+    CompositionError,
+    CryolatticeError,
+    InvalidInputError,
+    LimitExceededError,
+)
 from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
 from cryolattice_modeler.orderings import Ordering, count_orderings, enumerate_orderings
 from cryolattice_modeler.supercell import disordered_supercell
@@ -123,19 +128,12 @@ def test_known_count_of_three_elements_on_a_site(make_cif: MakeCif) -> None:
     assert (sum(o.multiplicity for o in found), len(found)) == (350_064, 2_566)
 
 
-def test_known_count_of_the_diagonal_supercell(cubic: ParentCrystal, make_cif: MakeCif) -> None:
-    # sqrt2 x sqrt2 x 2: the parent rewritten in the cell (a - b, a + b, c), then doubled along c.
-    inverse = np.linalg.inv(np.array([[1, -1, 0], [1, 1, 0], [0, 0, 1]]))
-    atoms = []
-    for site in cubic.sites:
-        for shift in ((0, 0, 0), (1, 0, 0)):
-            x, y, z = (np.array(site.fractional) + shift) @ inverse % 1
-            symbol, share = site.occupants[0]
-            atoms.append((f"{symbol}{len(atoms)}", symbol, x, y, z, f"{float(share):.5f}"))
-    edge = 4.7 * math.sqrt(2)
-    parent = read_parent_crystal(make_cif((edge, edge, 4.7, 90, 90, 90), atoms), "diagonal.cif")
-    assert count_orderings(parent, (1, 1, 2)) == (495, 32)
-    assert len(list(enumerate_orderings(parent, (1, 1, 2)))) == 32
+def test_known_count_of_the_diagonal_supercell(cubic: ParentCrystal) -> None:
+    diagonal = [[1, -1, 0], [1, 1, 0], [0, 0, 2]]  # sqrt2 x sqrt2 x 2
+    assert count_orderings(cubic, diagonal) == (495, 32)
+    found = list(enumerate_orderings(cubic, diagonal))
+    assert len({ordering.ordering_id for ordering in found}) == 32
+    assert sum(ordering.multiplicity for ordering in found) == 495
 
 
 def equivalent(first: np.ndarray, second: np.ndarray) -> bool:
@@ -257,6 +255,32 @@ def test_every_ordering_is_described(cubic: ParentCrystal) -> None:
         assert np.all(ordering.vacant >= 0)
         assert np.all(ordering.vacant < [2, 2, 1])
     assert {ordering.space_group for ordering in found} >= {"P4/mmm", "Pmmm"}
+
+
+@pytest.mark.parametrize(
+    ("matrix", "complaint"),
+    [
+        ([[1, 0, 0], [0, 1, 0], [1, 1, 0]], "determinant of 0.*in a plane"),
+        ([[0, 1, 0], [1, 0, 0], [0, 0, 1]], "determinant of -1.*exchange two"),
+        ([[1, 0], [0, 1]], "nine whole numbers"),
+        ([[1, 0, 0], [0, 1.5, 0], [0, 0, 1]], "nine whole numbers"),
+        ([[1, 0, 0], 1, 1], "nine whole numbers"),
+        ([[9, 0, 0], [0, 9, 0], [1, 0, 9]], "729 parent cells"),
+        ([[10**30, 0, 0], [0, 1, 0], [0, 0, 1]], "entry of 1000000"),
+    ],
+)
+def test_matrix_must_span_a_supercell(
+    cubic: ParentCrystal, matrix: list[list[int]], complaint: str
+) -> None:
+    with pytest.raises(CryolatticeError, match=complaint) as caught:
+        count_orderings(cubic, matrix)
+    assert caught.value.field == "supercell"
+
+
+def test_matrix_must_hold_the_composition(cubic_text: str) -> None:
+    half = read_parent_crystal(cubic_text.replace("0.66667", "0.5"), "parent.cif")
+    with pytest.raises(CompositionError, match=r"1 1 1  0 1 1  0 0 3 is 4\.5.*multiple of 2"):
+        count_orderings(half, [[1, 1, 1], [0, 1, 1], [0, 0, 3]])
 
 
 @pytest.mark.parametrize(

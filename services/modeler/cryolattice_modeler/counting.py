@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -18,20 +17,24 @@ from numpy.typing import NDArray
 
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.permutations import permutation_blocks
-from cryolattice_modeler.supercell import DisorderedSupercell, disordered_supercell
+from cryolattice_modeler.supercell import (
+    DisorderedSupercell,
+    SupercellSize,
+    disordered_supercell,
+)
 
 Cycles = tuple[tuple[int, int], ...]
 """Pairs (length, number of cycles of that length), lengths rising."""
 
 
-def count_orderings(parent: ParentCrystal, supercell: Sequence[int]) -> tuple[int, int]:
+def count_orderings(parent: ParentCrystal, supercell: SupercellSize) -> tuple[int, int]:
     """Count the orderings of a supercell and their classes under its symmetry.
 
     Parameters
     ----------
     parent : ParentCrystal
-    supercell : sequence of int
-        Repeats along the parent's axes.
+    supercell : three ints, or a (3, 3) matrix of ints
+        As `disordered_supercell` takes it.
 
     Returns
     -------
@@ -62,13 +65,13 @@ def count_classes(layout: DisorderedSupercell) -> int:
     """Return the number of symmetry-inequivalent orderings by the Cauchy-Frobenius lemma."""
     kinds: Counter[tuple[Cycles, ...]] = Counter()
     for block in permutation_blocks(layout):
-        lengths = _cycle_lengths(block)
+        lengths = cycle_lengths(block)
         for row in lengths:
-            kinds[tuple(_cycles(row[s.start : s.stop]) for s in layout.sublattices)] += 1
+            kinds[tuple(cycles_of(row[s.start : s.stop]) for s in layout.sublattices)] += 1
     fixed = 0
     for kind, operations in kinds.items():
         fixed += operations * math.prod(
-            _fixed_arrangements(cycles, sublattice.counts)
+            fixed_arrangements(cycles, sublattice.counts)
             for cycles, sublattice in zip(kind, layout.sublattices, strict=True)
         )
     classes, remainder = divmod(fixed, kinds.total())
@@ -77,7 +80,7 @@ def count_classes(layout: DisorderedSupercell) -> int:
     return classes
 
 
-def _cycle_lengths(permutations: NDArray[np.int64]) -> NDArray[np.int64]:
+def cycle_lengths(permutations: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for every site the length of the cycle it is in, same shape as the permutations."""
     home = np.arange(permutations.shape[1])
     lengths = np.zeros_like(permutations)
@@ -91,7 +94,8 @@ def _cycle_lengths(permutations: NDArray[np.int64]) -> NDArray[np.int64]:
         step += 1
 
 
-def _cycles(lengths: NDArray[np.int64]) -> Cycles:
+def cycles_of(lengths: NDArray[np.int64]) -> Cycles:
+    """Return the cycles that sites with these `cycle_lengths` form."""
     found, sites = np.unique(lengths, return_counts=True)
     return tuple(
         (int(length), int(n) // int(length)) for length, n in zip(found, sites, strict=True)
@@ -99,19 +103,19 @@ def _cycles(lengths: NDArray[np.int64]) -> Cycles:
 
 
 @cache
-def _fixed_arrangements(cycles: Cycles, counts: tuple[int, ...]) -> int:
+def fixed_arrangements(cycles: Cycles, counts: tuple[int, ...]) -> int:
     """Ways to give each cycle one occupant so that every occupant gets its number of sites."""
     if len(counts) == 1:
         return 1
     ways = 0
-    for split in _splits(cycles, counts[-1]):
+    for split in splits(cycles, counts[-1]):
         left = tuple((length, n - k) for (length, n), k in zip(cycles, split, strict=True))
         chosen = math.prod(math.comb(n, k) for (_, n), k in zip(cycles, split, strict=True))
-        ways += chosen * _fixed_arrangements(left, counts[:-1])
+        ways += chosen * fixed_arrangements(left, counts[:-1])
     return ways
 
 
-def _splits(cycles: Cycles, sites: int) -> list[tuple[int, ...]]:
+def splits(cycles: Cycles, sites: int) -> list[tuple[int, ...]]:
     """Numbers of cycles of each length that together cover exactly so many sites."""
     if not cycles:
         return [()] if sites == 0 else []
@@ -119,5 +123,5 @@ def _splits(cycles: Cycles, sites: int) -> list[tuple[int, ...]]:
     return [
         (*head, k)
         for k in range(min(available, sites // length) + 1)
-        for head in _splits(cycles[:-1], sites - k * length)
+        for head in splits(cycles[:-1], sites - k * length)
     ]

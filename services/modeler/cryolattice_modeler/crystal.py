@@ -252,7 +252,7 @@ def _occupants(atoms: list[CifAtom], name: str) -> tuple[tuple[str, Fraction], .
 
 def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) -> ParentCrystal:
     placed = [
-        (_canonical_position(site.position), site.atoms[0].label, _occupants(site.atoms, name))
+        (canonical_position(site.position), site.atoms[0].label, _occupants(site.atoms, name))
         for site in open_sites
     ]
     placed.sort(key=lambda item: (tuple(round(x, 4) for x in item[0]), item[2], item[1]))
@@ -292,7 +292,8 @@ def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) 
     )
 
 
-def _canonical_position(position: NDArray[np.float64]) -> tuple[float, float, float]:
+def canonical_position(position: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return a position (3,) within the cell, 0 <= x < 1, without the noise of its last digits."""
     wrapped = position - np.floor(position + 1e-5)  # 0.999999 is 0
     x, y, z = (float(value) for value in np.round(wrapped, 9) + 0.0)
     return max(x, 0.0), max(y, 0.0), max(z, 0.0)

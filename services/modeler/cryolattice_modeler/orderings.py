@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,25 +12,23 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from cryolattice.errors import LimitExceededError
-from cryolattice_modeler.arrangement_ranks import ArrangementRanks
+from cryolattice_modeler.canonical_frame import CanonicalFrame, canonical_frame
 from cryolattice_modeler.counting import count_classes, count_orderings, total_orderings
 from cryolattice_modeler.crystal import ParentCrystal
-from cryolattice_modeler.permutations import permutation_group
+from cryolattice_modeler.orderly import Layer, canonical_arrangements
+from cryolattice_modeler.permutations import permutation_group, translation_group
 from cryolattice_modeler.supercell import (
     VACANCY,
     DisorderedSupercell,
+    SupercellSize,
     disordered_supercell,
 )
 from cryolattice_modeler.symmetry import find_symmetry
 
-__all__ = ["MAX_ORDERINGS", "Ordering", "count_orderings", "enumerate_orderings"]
+__all__ = ["MAX_CLASSES", "Ordering", "count_orderings", "enumerate_orderings"]
 
-MAX_ORDERINGS = 50_000_000
-"""Orderings above which the enumeration is refused: it keeps a byte for each."""
-
-# Images computed at once: enough to drown the cost of a call, few enough to stay in cache.
-_IMAGES_AT_ONCE = 8192
-_WINDOW = 16384
+MAX_CLASSES = 10_000_000
+"""Classes above which the enumeration is refused unless more are asked for: some minutes' work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +39,8 @@ class Ordering:
     ----------
     ordering_id : str
         ``o-`` and ten hexadecimal digits of a hash over the disordered sites, their composition,
-        the supercell and the occupants: the same for the same crystal however its file is sorted,
-        another one for another choice of origin.
+        the supercell and the occupants in the crystal's own frame: the same whatever the order of
+        the atoms, the origin or the setting of the file.
     multiplicity : int
         Number of orderings in the class.
     occupants : tuple of str
@@ -58,7 +55,7 @@ class Ordering:
 
     @cached_property
     def vacant(self) -> NDArray[np.float64]:
-        """Empty sites, (n, 3), in units of the parent's axes, 0 <= x < m; sorted."""
+        """Empty sites, (n, 3), in units of the axes of `layout.parent`, 0 <= x < m; sorted."""
         return sorted_rows(self.layout.fractional[[o == VACANCY for o in self.occupants]])
 
     @cached_property
@@ -72,84 +69,114 @@ class Ordering:
 
 
 def enumerate_orderings(
-    parent: ParentCrystal, supercell: Sequence[int], *, limit: int = MAX_ORDERINGS
+    parent: ParentCrystal,
+    supercell: SupercellSize,
+    *,
+    limit: int = MAX_CLASSES,
+    primitive_only: bool = False,
 ) -> Iterator[Ordering]:
     """Yield one ordering for each class of symmetry-equivalent ones, in a fixed order.
 
-    The first unseen ordering in the order of `ArrangementRanks` represents its class; all its
-    images under the group are then marked as seen. So the work is that of writing every ordering
-    down about once, and the memory one byte for each.
+    Classes come one after the other, by orderly generation: the memory does not grow with their
+    number, and the time grows with the number of classes times that of operations.
 
     Parameters
     ----------
     parent : ParentCrystal
-    supercell : sequence of int
-        Repeats along the parent's axes.
+    supercell : three ints, or a (3, 3) matrix of ints
+        As `disordered_supercell` takes it.
     limit : int
-        Refuse more orderings than this.
+        Refuse more classes than this.
+    primitive_only : bool
+        Leave out orderings that repeat after fewer cells: those of a smaller supercell.
 
     Returns
     -------
     iterator of Ordering
-        Their multiplicities add up to the number of all orderings.
+        Unless some are left out, their multiplicities add up to the number of all orderings.
 
     Raises
     ------
     InvalidInputError, NothingToOrderError, CompositionError
         As `disordered_supercell`; at the call, before the first ordering is asked for.
     LimitExceededError
-        If there are more than `limit` orderings.
+        If there are more than `limit` classes.
     """
     layout = disordered_supercell(parent, supercell)
-    total = total_orderings(layout)
-    if total > limit:
-        shown = " ".join(str(n) for n in layout.supercell)
+    classes = count_classes(layout)
+    if classes > limit:
         raise LimitExceededError(
-            f"supercell {shown} has {total:,} orderings in {count_classes(layout):,} classes, "
-            f"above the limit of {limit:,}: take a smaller supercell",
-            field="supercell",
-            metadata={"total": str(total), "limit": str(limit)},
+            f"the supercell has {total_orderings(layout):,} orderings in {classes:,} classes, "
+            f"above the limit of {limit:,}: raise the limit, draw a random sample, or take a "
+            "smaller supercell",
+            field="limit",
+            metadata={
+                "total": str(total_orderings(layout)),
+                "classes": str(classes),
+                "limit": str(limit),
+            },
         )
-    return _enumerate(layout)
+    return _enumerate(layout, primitive_only=primitive_only)
 
 
-def _enumerate(layout: DisorderedSupercell) -> Iterator[Ordering]:
-    ranks = ArrangementRanks(layout)
-    group = permutation_group(layout)
-    batch = max(1, _IMAGES_AT_ONCE // len(group))
-    seen = np.zeros(ranks.total, dtype=np.bool_)
-    prefix = _description(layout)
-    position = 0
-    while position < ranks.total:
-        window = seen[position : position + _WINDOW]
-        unseen = np.flatnonzero(~window)[:batch]
-        here = position + unseen.astype(np.int64)
-        position = int(here[-1]) + 1 if len(here) == batch else position + len(window)
-        if not len(here):
-            continue
-        placement = ranks.place(here)
-        images = [
-            group[:, sites].reshape(len(group) * len(here), -1).astype(np.int64)
-            for sites in placement
-        ]
-        image_ranks = ranks.rank(images).reshape(len(group), len(here))
-        seen[image_ranks.ravel()] = True
-        # Within a batch a class may turn up several times: its first member represents it.
-        first = image_ranks.min(axis=0) == here
-        stabilisers = (image_ranks == here).sum(axis=0)
-        codes = ranks.codes(placement)
-        for row in np.flatnonzero(first):
-            occupants = tuple(
-                sublattice.species[code]
-                for sublattice in layout.sublattices
-                for code in codes[row, sublattice.start : sublattice.stop]
-            )
-            yield Ordering(
-                ordering_id=_ordering_id(prefix, occupants),
-                multiplicity=len(group) // int(stabilisers[row]),
-                occupants=occupants,
-                layout=layout,
-            )
+def _enumerate(layout: DisorderedSupercell, *, primitive_only: bool) -> Iterator[Ordering]:
+    frame = canonical_frame(layout)
+    shifts = _named(translation_group(layout), frame)[1:]
+    layers = [
+        Layer(sublattice.start, sublattice.stop, count, code)
+        for sublattice in frame.sublattices
+        for code, count in enumerate(sublattice.counts)
+        if code
+    ]
+    for batch in canonical_arrangements(layers, named_group(layout, frame)):
+        kept = np.ones(len(batch.codes), dtype=np.bool_)
+        if primitive_only:
+            for shift in shifts:
+                kept &= np.any(batch.codes[:, shift] != batch.codes, axis=1)
+        for codes, multiplicity in zip(batch.codes[kept], batch.multiplicities[kept], strict=True):
+            yield named_ordering(layout, frame, codes, int(multiplicity))
+
+
+def named_group(layout: DisorderedSupercell, frame: CanonicalFrame) -> NDArray[np.int32]:
+    """Return the supercell's symmetry as permutations (order, n) of the frame's numbers."""
+    return _named(permutation_group(layout), frame)
+
+
+def _named(permutations: NDArray[np.int32], frame: CanonicalFrame) -> NDArray[np.int32]:
+    named = np.empty_like(permutations)
+    named[:, frame.place] = frame.place[permutations]
+    return named
+
+
+def named_ordering(
+    layout: DisorderedSupercell, frame: CanonicalFrame, codes: NDArray[np.uint8], multiplicity: int
+) -> Ordering:
+    """Make an ordering of the codes of its occupants in the canonical frame.
+
+    Parameters
+    ----------
+    layout : DisorderedSupercell
+    frame : CanonicalFrame
+    codes : (n,) uint8 array
+        Indices into each sublattice's `species`; the representative of its class.
+    multiplicity : int
+
+    Returns
+    -------
+    Ordering
+    """
+    occupants = [
+        sublattice.species[code]
+        for sublattice in frame.sublattices
+        for code in codes[sublattice.start : sublattice.stop]
+    ]
+    text = f"{frame.description}|{','.join(occupants)}"
+    return Ordering(
+        ordering_id=f"o-{hashlib.sha256(text.encode()).hexdigest()[:10]}",
+        multiplicity=multiplicity,
+        occupants=tuple(occupants[place] for place in frame.place),
+        layout=layout,
+    )
 
 
 def ordered_atoms(ordering: Ordering) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -193,20 +220,3 @@ def sorted_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     (n, 3) array
     """
     return rows[np.lexsort(np.round(rows, 6).T[::-1])]
-
-
-def _description(layout: DisorderedSupercell) -> str:
-    """Say which sites are ordered and with what (no lengths: strain keeps the ids)."""
-    sites = [
-        [f"{x:.3f}" for x in layout.parent.sites[index].fractional] for index in layout.parent_sites
-    ]
-    shares = [
-        [[symbol, str(share)] for symbol, share in zip(s.species, s.shares, strict=True)]
-        for s in layout.sublattices
-    ]
-    return json.dumps([layout.supercell, sites, shares], separators=(",", ":"))
-
-
-def _ordering_id(prefix: str, occupants: tuple[str, ...]) -> str:
-    text = f"{prefix}|{','.join(occupants)}"
-    return f"o-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

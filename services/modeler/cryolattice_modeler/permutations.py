@@ -123,3 +123,25 @@ def permutation_group(layout: DisorderedSupercell) -> NDArray[np.int32]:
     """
     blocks = [block.astype(np.int32) for block in permutation_blocks(layout)]
     return np.unique(np.concatenate(blocks), axis=0)
+
+
+def translation_group(layout: DisorderedSupercell) -> NDArray[np.int32]:
+    """Return the parent's translations as permutations (cells, n), the identity first.
+
+    Parameters
+    ----------
+    layout : DisorderedSupercell
+
+    Returns
+    -------
+    (cells, n) int32 array
+        Of the primitive cells in the supercell.
+    """
+    pure = np.all(layout.parent.rotations == np.eye(3, dtype=np.int64), axis=(1, 2))
+    kept = compatible(layout.parent.rotations, layout.supercell)
+    blocks = [
+        block.astype(np.int32)
+        for block, is_translation in zip(permutation_blocks(layout), pure[kept], strict=True)
+        if is_translation
+    ]
+    return np.unique(np.concatenate(blocks), axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ from cryolattice.errors import (
     NothingToOrderError,
 )
 from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.sublattices import IntMatrix, in_cell
 
 MAX_CELLS = 512
+SupercellSize = Sequence[int] | Sequence[Sequence[int]] | NDArray[np.int64]
+"""Three repeats along the parent's axes, or a matrix whose rows are the supercell's axes."""
+
 VACANCY = ""
 """How an empty site is written where an element is expected."""
 
@@ -93,7 +98,7 @@ class DisorderedSupercell:
         return (offsets[:, None, :] + self.cells[None, :, :]).reshape(-1, 3)
 
 
-def validate_supercell(supercell: Sequence[int]) -> tuple[int, int, int]:
+def validate_supercell(supercell: SupercellSize) -> tuple[int, int, int]:
     """Return the supercell as three positive integers, or say what is wrong with it.
 
     Raises
@@ -105,30 +110,123 @@ def validate_supercell(supercell: Sequence[int]) -> tuple[int, int, int]:
     """
     sizes = list(supercell)
     shown = " ".join(str(size) for size in sizes)
-    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in sizes)
-    if len(sizes) != 3 or not whole or any(n < 1 for n in sizes):
+    if len(sizes) != 3 or not all(map(_is_whole, sizes)) or any(n < 1 for n in sizes):
         raise InvalidInputError(
             f"supercell is {shown or 'empty'}, but it takes three whole numbers of parent cells, "
             "each at least 1, such as 2 2 1",
             field="supercell",
         )
-    if math.prod(sizes) > MAX_CELLS:
-        raise LimitExceededError(
-            f"supercell {shown} holds {math.prod(sizes)} parent cells, above the limit of "
-            f"{MAX_CELLS}: take a smaller one",
-            field="supercell",
-        )
+    _check_cell_count(math.prod(sizes), shown)
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
-def disordered_supercell(parent: ParentCrystal, supercell: Sequence[int]) -> DisorderedSupercell:
+def validate_matrix(matrix: SupercellSize) -> IntMatrix:
+    """Return a supercell's axes as a matrix of integers, or say what is wrong with it.
+
+    Parameters
+    ----------
+    matrix : (3, 3) int
+        Rows are the supercell's axes in units of the parent's.
+
+    Returns
+    -------
+    (3, 3) int array
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not three rows of three whole numbers, or its determinant is not above 0.
+    LimitExceededError
+        If it holds more than `MAX_CELLS` parent cells.
+    """
+    rows = [list(row) if isinstance(row, Sequence | np.ndarray) else [row] for row in matrix]
+    shown = "  ".join(" ".join(map(str, row)) for row in rows)
+    if [len(row) for row in rows] != [3, 3, 3] or not all(map(_is_whole, itertools.chain(*rows))):
+        raise InvalidInputError(
+            f"supercell is {shown or 'empty'}, but a matrix takes nine whole numbers: the three "
+            "axes of the supercell in units of the parent's, such as 1 1 0  -1 1 0  0 0 2",
+            field="supercell",
+        )
+    largest = max(abs(int(x)) for row in rows for x in row)
+    if largest > MAX_CELLS:
+        raise LimitExceededError(
+            f"supercell {shown} has an entry of {largest}, above the limit of {MAX_CELLS}",
+            field="supercell",
+        )
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    size = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    if size <= 0:
+        remedy = (
+            "its axes lie in a plane: take others"
+            if size == 0
+            else "its axes are left-handed: exchange two of them"
+        )
+        raise InvalidInputError(
+            f"supercell {shown} has a determinant of {size}, but it must be above 0: {remedy}",
+            field="supercell",
+        )
+    _check_cell_count(size, shown)
+    return np.array(rows, dtype=np.int64)
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def _check_cell_count(cells: int, shown: str) -> None:
+    if cells > MAX_CELLS:
+        raise LimitExceededError(
+            f"supercell {shown} holds {cells} parent cells, above the limit of "
+            f"{MAX_CELLS}: take a smaller one",
+            field="supercell",
+        )
+
+
+def in_supercell(
+    parent: ParentCrystal, supercell: SupercellSize
+) -> tuple[ParentCrystal, tuple[int, int, int]]:
+    """Write a parent so that the supercell is a plain multiple of its cell.
+
+    Parameters
+    ----------
+    parent : ParentCrystal
+    supercell : three ints, or a (3, 3) matrix of ints
+        Repeats along the parent's axes, or the supercell's axes in units of the parent's.
+
+    Returns
+    -------
+    parent : ParentCrystal
+        As given, or in the cell of the matrix where that is not diagonal.
+    sizes : tuple of int
+        Repeats along its axes.
+
+    Raises
+    ------
+    InvalidInputError, LimitExceededError
+        As `validate_supercell` and `validate_matrix`.
+    CompositionError
+        If an occupancy asks for a fraction of an atom.
+    """
+    if all(np.ndim(entry) == 0 for entry in supercell):
+        return parent, validate_supercell(supercell)
+    matrix = validate_matrix(supercell)
+    diagonal = np.diag(matrix)
+    if np.array_equal(matrix, np.diag(diagonal)) and diagonal.min() > 0:
+        return parent, validate_supercell(diagonal.tolist())
+    cells = round(float(np.linalg.det(matrix)))
+    _check_composition(parent, cells, "  ".join(" ".join(map(str, row)) for row in matrix))
+    return in_cell(parent, matrix), (1, 1, 1)
+
+
+def disordered_supercell(parent: ParentCrystal, supercell: SupercellSize) -> DisorderedSupercell:
     """Lay out the disordered sites of a supercell and fix how many of each occupant they take.
 
     Parameters
     ----------
     parent : ParentCrystal
-    supercell : sequence of int
-        Repeats along the parent's axes, three whole numbers of at least 1.
+    supercell : three ints, or a (3, 3) matrix of ints
+        Repeats along the parent's axes, or the supercell's axes in units of the parent's; with a
+        matrix the layout's parent is the one of `in_supercell`.
 
     Returns
     -------
@@ -137,20 +235,20 @@ def disordered_supercell(parent: ParentCrystal, supercell: Sequence[int]) -> Dis
     Raises
     ------
     InvalidInputError, LimitExceededError
-        As `validate_supercell`.
+        As `in_supercell`.
     NothingToOrderError
         If the parent has no partially occupied site.
     CompositionError
         If an occupancy asks for a fraction of an atom.
     """
-    sizes = validate_supercell(supercell)
+    parent, sizes = in_supercell(parent, supercell)
     if not parent.disordered_orbits:
         raise NothingToOrderError(
             f"{parent.name}: every site is fully occupied, so there is nothing to order",
             field="parent",
         )
-    _check_composition(parent, sizes)
     cells = math.prod(sizes)
+    _check_composition(parent, cells, " ".join(map(str, sizes)))
     parent_sites: list[int] = []
     sublattices: list[Sublattice] = []
     for orbit in parent.disordered_orbits:
@@ -179,13 +277,17 @@ def _shares(parent: ParentCrystal, orbit: tuple[int, ...]) -> list[tuple[str, Fr
     return [*site.occupants, *empty]
 
 
-def _check_composition(parent: ParentCrystal, sizes: tuple[int, int, int]) -> None:
-    cells = math.prod(sizes)
-    # The smallest number of cells in which every occupant comes out whole.
+def cells_for_composition(parent: ParentCrystal) -> int:
+    """Return the smallest number of parent cells in which every occupant comes out whole."""
     step = 1
     for orbit in parent.disordered_orbits:
         for _, share in _shares(parent, orbit):
             step = math.lcm(step, (share * len(orbit)).denominator)
+    return step
+
+
+def _check_composition(parent: ParentCrystal, cells: int, shown: str) -> None:
+    step = cells_for_composition(parent)
     if cells % step == 0:
         return
     for orbit in parent.disordered_orbits:
@@ -204,8 +306,7 @@ def _check_composition(parent: ParentCrystal, sizes: tuple[int, int, int]) -> No
             raise CompositionError(
                 f"{parent.name}: site {parent.sites[orbit[0]].label}: the {what}, "
                 f"{float(share):.5g} ({share}), times {sites} sites in the supercell "
-                f"{sizes[0]} {sizes[1]} {sizes[2]} is {float(share * sites):.4g}, not a whole "
-                f"number: {works}",
+                f"{shown} is {float(share * sites):.4g}, not a whole number: {works}",
                 field="supercell",
                 metadata={"multiple_of_cells": str(step)},
             )

@@ -37,3 +37,11 @@ def find_symmetry(
             return spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
         except spglib.SpglibError:
             return None
+
+
+def reduced_axes(axes_angstrom: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the shortest axes (3, 3) of a lattice, in Niggli's sense; rows, in angstrom."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        reduced: NDArray[np.float64] | None = spglib.niggli_reduce(axes_angstrom)
+    return axes_angstrom if reduced is None else reduced

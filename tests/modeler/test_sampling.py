@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from scipy.stats import chisquare
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.sampling import sample_orderings
+
+
+def test_every_class_is_as_likely_whatever_its_size(cubic: ParentCrystal) -> None:
+    known = {o.ordering_id: o.multiplicity for o in enumerate_orderings(cubic, (2, 1, 2))}
+    assert len(set(known.values())) > 3
+    drawn: Counter[str] = Counter()
+    for seed in range(60):
+        for ordering in sample_orderings(cubic, (2, 1, 2), 10, seed=seed):
+            assert known[ordering.ordering_id] == ordering.multiplicity
+            drawn[ordering.ordering_id] += 1
+    assert set(drawn) == set(known)
+    assert chisquare(list(drawn.values())).pvalue > 1e-3
+
+
+def test_a_sample_holds_each_class_once(cubic: ParentCrystal) -> None:
+    known = {o.ordering_id for o in enumerate_orderings(cubic, (2, 2, 1))}
+    sample = [o.ordering_id for o in sample_orderings(cubic, (2, 2, 1), 100, seed=1)]
+    assert sorted(sample) == sorted(known)
+
+
+def test_the_seed_fixes_the_sample_of_a_supercell_of_any_size(cubic: ParentCrystal) -> None:
+    first, again, other = (
+        [o.ordering_id for o in sample_orderings(cubic, (3, 3, 3), 5, seed=seed)]
+        for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert not set(first) & set(other)
+
+
+@pytest.mark.parametrize(("size", "seed", "field"), [(0, 0, "sample"), (3, -1, "seed")])
+def test_bad_samples(cubic: ParentCrystal, size: int, seed: int, field: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"{field} is") as caught:
+        sample_orderings(cubic, (2, 2, 1), size, seed=seed)
+    assert caught.value.field == field
