@@ -181,6 +181,11 @@ def test_enumerating(command: Command, examples: Path, tmp_path: Path) -> None:
     found = command.json("enumerate", cif, "--supercell", "2", "2", "1")
     assert (found["total"], found["classes"], len(found["orderings"])) == (495, 35, 35)
     assert sum(ordering["multiplicity"] for ordering in found["orderings"]) == 495
+    seen = command.json("enumerate", cif, "--supercell", "2", "2", "1", "--views", "c")["views"]
+    assert (seen["distinct"], seen["projections"], seen["patterns"]) == (35, 35, 29)
+    assert [len(group) for group in seen["homometric"]] == [2] * 6
+    error = command.json("enumerate", cif, "--supercell", "2", "2", "1", "--views", "0,0,0", code=2)
+    assert error["error"]["field"] == "directions"
     missing = str(tmp_path / "nope.cif")
     error = command.json("enumerate", missing, "--supercell", "2", "2", "1", code=2)["error"]
     assert error["reason"] == "UNREADABLE_FILE"

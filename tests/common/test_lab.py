@@ -36,6 +36,28 @@ def test_orderings(quiet: Lab, lab: Connection, examples: Path) -> None:
     assert found.to_dict()["orderings"], "a copy is a copy"
 
 
+def test_views(quiet: Lab, examples: Path) -> None:
+    seen = quiet.views(examples / PARENT, (2, 2, 1), "1 1 0", k_max_per_angstrom=0.3)
+    assert (len(seen), seen.candidates, seen.projections, seen.patterns) == (45, 70, 11, 10)
+    assert {view.zone_axis for view in seen} == {(1, 1, 0), (1, -1, 0)}
+    view = seen[3]
+    assert seen[view.id] is view
+    assert {view, *seen.equivalents(3)} <= {view, *seen.homometric(3)}
+    assert view.lengths_angstrom == pytest.approx((4.7, 2 * 4.7 * 2**0.5, 2 * 4.7 * 2**0.5))
+    assert view.reflections[0].hk == (0, 0)
+    assert all(reflection.k_per_angstrom <= 0.3 for reflection in view.reflections)
+    with pytest.raises(InvalidInputError, match="zone_axes is 'x'"):
+        quiet.views(examples / PARENT, (2, 2, 1), "x")
+
+
+def test_models_along_a_direction(quiet: Lab, examples: Path) -> None:
+    models = quiet.models(examples / PARENT, (1, 1, 3), zone_axes="1 1 1")
+    atoms = models.atoms("disordered")
+    assert atoms.cell.cellpar() == pytest.approx(
+        [3 * 4.7 * 2**0.5, 4.7 * 2**0.5, 3 * 4.7 * 3**0.5, 90, 90, 120]
+    )
+
+
 def test_bad_questions(quiet: Lab, examples: Path, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match=r"nope\.cif"):
         quiet.enumerate(tmp_path / "nope.cif", (2, 2, 1))

@@ -8,8 +8,8 @@
 >>> lab.close()
 
 `Lab` has the questions; its answers are `Identification`, `CriticalDoses`, `Orderings`,
-`Simulation`, `Ctf`, `Lattices`, `AveragedCell` and `Reproduction`. `Job` is work that can be
-watched, cancelled and found again, `Dataset` what it made: arrays for xarray, files, figures,
+`Views`, `Simulation`, `Ctf`, `Lattices`, `AveragedCell` and `Reproduction`. `Job` is work that can
+be watched, cancelled and found again, `Dataset` what it made: arrays for xarray, files, figures,
 structures for ASE. Errors are in `cryolattice.errors`.
 Lengths are in angstrom, doses in e/angstrom^2, energies in keV, angles in degrees.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cryolattice.client.results.orderings import Orderings
     from cryolattice.client.results.reproduction import Reproduction
     from cryolattice.client.results.simulation import Simulation
+    from cryolattice.client.results.views import Views
 
 __all__ = [
     "AveragedCell",
@@ -42,6 +43,7 @@ __all__ = [
     "Orderings",
     "Reproduction",
     "Simulation",
+    "Views",
     "connect",
 ]
 
@@ -58,6 +60,7 @@ _MODULES = {
     "Orderings": "results.orderings",
     "Reproduction": "results.reproduction",
     "Simulation": "results.simulation",
+    "Views": "results.views",
     "connect": "lab",
 }
 

@@ -12,12 +12,16 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
+from cryolattice_modeler.directions import Direction, directed_views, low_index_directions
 from cryolattice_modeler.orderings import Ordering
 from cryolattice_modeler.supercell import VACANCY, DisorderedSupercell
 from cryolattice_modeler.views import View, projection_key, view_key, views
 
 DISORDERED = "disordered"
 """Ordering id of the parent with its mean occupancies."""
+
+LOW_INDEX = "low-index"
+"""Chooses every direction with indices of at most 1."""
 
 _DISORDERED_CODE = 255  # no element has it
 
@@ -44,6 +48,11 @@ class ViewedOrdering:
         """The ordering's id, or `DISORDERED`."""
         return self.ordering.ordering_id if self.ordering else DISORDERED
 
+    @property
+    def view_id(self) -> str:
+        """The ordering's id and the axis along the beam, such as ``o-0123456789-c``."""
+        return f"{self.ordering_id}-{self.view.name}"
+
     @cached_property
     def projection_key(self) -> str:
         """Equal for views whose projected columns are the same up to in-plane symmetry."""
@@ -55,7 +64,7 @@ def distinct_views(
     layout: DisorderedSupercell,
     orderings: Iterable[Ordering],
     *,
-    zone_axes: str,
+    zone_axes: str | Sequence[Direction],
     include_disordered: bool,
 ) -> list[ViewedOrdering]:
     """List the views that differ when seen from the beam, without building their atoms.
@@ -65,14 +74,16 @@ def distinct_views(
     layout : DisorderedSupercell
     orderings : iterable of Ordering
         Of that layout.
-    zone_axes : str
-        ``"c"`` or ``"all"``.
+    zone_axes : str or sequence of (int, int, int)
+        ``"c"``, ``"all"``, ``"low-index"`` for every direction with indices of at most 1, or
+        directions in the parent's axes, each with those that the supercell's symmetry makes equal.
     include_disordered : bool
 
     Returns
     -------
     list of ViewedOrdering
-        The disordered crystal first, then the orderings along c, a and b.
+        The disordered crystal first, then the orderings along c, a and b, or along the
+        directions.
     """
     ordered = list(orderings)
     for ordering in ordered:
@@ -84,10 +95,20 @@ def distinct_views(
             )
     subjects: list[Ordering | None] = [None, *ordered] if include_disordered else [*ordered]
     found: dict[bytes, list[tuple[Ordering | None, View]]] = {}
-    for view in views(layout, zone_axes):
-        for subject in subjects:
-            key = view_key(view, _codes(subject, layout))
-            found.setdefault(key, []).append((subject, view))
+    if isinstance(zone_axes, str) and zone_axes != LOW_INDEX:
+        for view in views(layout, zone_axes):
+            for subject in subjects:
+                key = view_key(view, _codes(subject, layout))
+                found.setdefault(key, []).append((subject, view))
+    else:
+        low = isinstance(zone_axes, str)
+        chosen = low_index_directions(layout.parent) if isinstance(zone_axes, str) else zone_axes
+        for directed in directed_views(layout, chosen, with_equals=not low):
+            view = directed.view
+            for subject in subjects:
+                carried = directed.carried(subject)
+                key = view_key(view, _codes(carried, view.layout))
+                found.setdefault(key, []).append((carried, view))
     distinct = []
     for (first, view), *others in found.values():
         same = tuple((o.ordering_id if o else DISORDERED, v.zone_axis) for o, v in others)

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 MODEL_LIMIT = 20_000
 _BYTES_PER_MODEL = 20_000
 _SECONDS_PER_MODEL = 0.01
-_ZONE_AXES = {modeler_pb2.ZONE_AXES_C: "c", modeler_pb2.ZONE_AXES_ALL: "all"}
+ZONE_AXES = {
+    modeler_pb2.ZONE_AXES_C: "c",
+    modeler_pb2.ZONE_AXES_ALL: "all",
+    modeler_pb2.ZONE_AXES_LOW_INDEX: "low-index",
+}
 _HYDROGENS = {
     modeler_pb2.HYDROGENS_MEAN: "mean",
     modeler_pb2.HYDROGENS_RANDOM: "random",
@@ -46,7 +50,8 @@ class OrderingCount:
     axis_lengths_angstrom: list[float]
 
 
-def _read(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> ParentCrystal:
+def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> ParentCrystal:
+    """Read the crystal of a request; errors as `read_parent_crystal`."""
     from cryolattice_modeler.crystal import read_parent_crystal  # noqa: PLC0415
 
     if not crystal.cif.strip():
@@ -57,7 +62,8 @@ def _read(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> Par
     return read_parent_crystal(crystal.cif, name, require_disorder=require_disorder)
 
 
-def _sizes(supercell: Supercell) -> tuple[int, int, int]:
+def supercell_sizes(supercell: Supercell) -> tuple[int, int, int]:
+    """Return the supercell of a request; errors as `validate_supercell`."""
     from cryolattice_modeler.supercell import validate_supercell  # noqa: PLC0415
 
     return validate_supercell((supercell.a, supercell.b, supercell.c))
@@ -67,7 +73,7 @@ def describe(crystal: modeler_pb2.Crystal) -> modeler_pb2.DescribeCrystalRespons
     """Read a crystal and describe it; errors as `read_parent_crystal`."""
     from cryolattice_modeler.plane_cells import projected_cell  # noqa: PLC0415
 
-    parent = _read(crystal, require_disorder=False)
+    parent = read_parent(crystal, require_disorder=False)
     lengths = np.linalg.norm(parent.cell_angstrom, axis=1)
     unit = parent.cell_angstrom / lengths[:, None]
     cosines = [unit[1] @ unit[2], unit[2] @ unit[0], unit[0] @ unit[1]]
@@ -85,8 +91,8 @@ def count(crystal: modeler_pb2.Crystal, supercell: Supercell) -> OrderingCount:
     from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
     from cryolattice_modeler.supercell import VACANCY, disordered_supercell  # noqa: PLC0415
 
-    parent = _read(crystal)
-    sizes = _sizes(supercell)
+    parent = read_parent(crystal)
+    sizes = supercell_sizes(supercell)
     layout = disordered_supercell(parent, sizes)
     total, classes = count_orderings(parent, sizes)
     vacancies = sum(
@@ -109,8 +115,8 @@ def enumerate_with_cif(
     from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
     from cryolattice_modeler.structures import build_models  # noqa: PLC0415
 
-    parent = _read(crystal)
-    sizes = _sizes(supercell)
+    parent = read_parent(crystal)
+    sizes = supercell_sizes(supercell)
     orderings = enumerate_orderings(parent, sizes)
 
     def structure(ordering: Ordering) -> str:
@@ -131,6 +137,25 @@ def enumerate_with_cif(
     return ((ordering, structure(ordering)) for ordering in orderings)
 
 
+def beam_directions(
+    asked: modeler_pb2.ModelsSpec | modeler_pb2.EnumerateViewsRequest,
+) -> str | list[tuple[int, int, int]]:
+    """Return along what the beam goes, as `distinct_views` takes it.
+
+    Raises
+    ------
+    InvalidInputError
+        An axis is unknown, or a direction is all zeros.
+    """
+    from cryolattice_modeler.directions import validate_direction  # noqa: PLC0415
+
+    if asked.directions:
+        return [validate_direction((d.u, d.v, d.w)) for d in asked.directions]
+    if asked.zone_axes not in ZONE_AXES:
+        raise InvalidInputError(f"zone_axes {asked.zone_axes} is unknown", field="zone_axes")
+    return ZONE_AXES[asked.zone_axes]
+
+
 def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate:
     """Check a models spec and fill in its defaults."""
     from cryolattice_modeler.clusters import validate_clusters  # noqa: PLC0415
@@ -142,16 +167,15 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
     as_given = spec.selection == modeler_pb2.SELECTION_AS_GIVEN
     if spec.selection not in modeler_pb2.Selection.values():
         raise InvalidInputError(f"selection {spec.selection} is unknown", field="selection")
-    if spec.zone_axes not in _ZONE_AXES:
-        raise InvalidInputError(f"zone_axes {spec.zone_axes} is unknown", field="zone_axes")
+    beam_directions(spec)
     if spec.hydrogens not in _HYDROGENS:
         raise InvalidInputError(f"hydrogens {spec.hydrogens} is unknown", field="hydrogens")
     if as_given and spec.ordering_ids:
         raise InvalidInputError(
             "ordering_ids go with selection ALL_ORDERINGS: leave them out", field="ordering_ids"
         )
-    parent = _read(spec.parent_crystal, require_disorder=not as_given)
-    sizes = _sizes(spec.supercell)
+    parent = read_parent(spec.parent_crystal, require_disorder=not as_given)
+    sizes = supercell_sizes(spec.supercell)
     validate_clusters(parent, dict(spec.clusters), _HYDROGENS[spec.hydrogens])
     if as_given:
         models = 1
@@ -184,15 +208,15 @@ def run_models(context: JobContext, spec: modeler_pb2.ModelsSpec) -> None:
     from cryolattice_modeler.structures import build_models  # noqa: PLC0415
 
     as_given = spec.selection == modeler_pb2.SELECTION_AS_GIVEN
-    parent = _read(spec.parent_crystal, require_disorder=not as_given)
-    sizes = _sizes(spec.supercell)
+    parent = read_parent(spec.parent_crystal, require_disorder=not as_given)
+    sizes = supercell_sizes(spec.supercell)
     context.progress(0, 3, "enumerating orderings")
     orderings: list[Ordering] = [] if as_given else list(enumerate_orderings(parent, sizes))
     if spec.ordering_ids:
         orderings = _chosen(orderings, list(spec.ordering_ids))
     context.progress(1, 3, f"building {len(orderings)} orderings")
     options: dict[str, Any] = {
-        "zone_axes": _ZONE_AXES[spec.zone_axes],
+        "zone_axes": beam_directions(spec),
         "hydrogens": _HYDROGENS[spec.hydrogens],
     }
     models = build_models(

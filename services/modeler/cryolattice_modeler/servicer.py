@@ -11,7 +11,7 @@ import grpc.aio
 from cryolattice.server.backend import Backend
 from cryolattice_api.common.v1 import crystal_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
-from cryolattice_modeler import jobs
+from cryolattice_modeler import jobs, view_lists
 
 _BATCH = 64
 
@@ -69,6 +69,18 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
                     ),
                     cif=cif,
                 )
+
+    async def EnumerateViews(
+        self,
+        request: modeler_pb2.EnumerateViewsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[modeler_pb2.EnumerateViewsResponse]:
+        found = await asyncio.to_thread(view_lists.compare, request)
+        yield modeler_pb2.EnumerateViewsResponse(counts=found.counts)
+        for start in range(0, len(found.views), _BATCH):
+            chosen = range(start, min(start + _BATCH, len(found.views)))
+            for view in await asyncio.to_thread(lambda: [found.message(i) for i in chosen]):  # noqa: B023
+                yield modeler_pb2.EnumerateViewsResponse(view=view)
 
     async def CreateModelsJob(
         self,

@@ -20,9 +20,10 @@ from cryolattice_modeler.clusters import (
     validate_clusters,
 )
 from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.directions import Direction
 from cryolattice_modeler.orderings import Ordering, sorted_rows
 from cryolattice_modeler.supercell import disordered_supercell
-from cryolattice_modeler.views import View, ZoneAxes
+from cryolattice_modeler.views import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ def build_models(
     supercell: Sequence[int],
     orderings: Iterable[Ordering],
     *,
-    zone_axes: ZoneAxes,
+    zone_axes: str | Sequence[Direction],
     clusters: Mapping[str, str],
     hydrogens: HydrogenMode,
     seed: int,
@@ -95,9 +96,10 @@ def build_models(
         Repeats along the parent's axes.
     orderings : iterable of Ordering
         Of the same parent and supercell.
-    zone_axes : str
+    zone_axes : str or sequence of (int, int, int)
         ``"c"``: the parent's c axis along the beam (with the axes that are equivalent to it in
-        this supercell); ``"all"``: all three.
+        this supercell); ``"all"``: all three; ``"low-index"`` and directions as
+        `distinct_views` takes them.
     clusters : mapping of str to str
         Cluster ion by site label, such as ``{"B1": "BH4", "N1": "NH2"}``.
     hydrogens : str
@@ -143,23 +145,21 @@ def iter_models(
     seed: int,
 ) -> Iterator[Model]:
     """Yield the models of given views one at a time; arguments as for `build_models`."""
-    placed = validate_clusters(parent, clusters, hydrogens)
+    validate_clusters(parent, clusters, hydrogens)
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}: give a whole number of at least 0", field="seed")
-    return (_model(parent, item, placed, hydrogens, seed) for item in viewed)
+    return (_model(item, clusters, hydrogens, seed) for item in viewed)
 
 
 def _model(
-    parent: ParentCrystal,
-    item: ViewedOrdering,
-    placed: Mapping[int, Cluster],
-    hydrogens: HydrogenMode,
-    seed: int,
+    item: ViewedOrdering, clusters: Mapping[str, str], hydrogens: HydrogenMode, seed: int
 ) -> Model:
     ordering, view = item.ordering, item.view
     layout = view.layout
-    model_id = f"{item.ordering_id}-{view.name}"
-    cell = _cell_along_beam(parent, view)
+    parent = layout.parent  # in the setting of the view's direction
+    placed = validate_clusters(parent, clusters, hydrogens)
+    model_id = item.view_id
+    cell = cell_along_beam(view)
     atoms = _Atoms()
     cells = layout.cells.astype(np.float64)
     entropy = int.from_bytes(hashlib.sha256(model_id.encode()).digest()[:8], "big")
@@ -196,9 +196,9 @@ def _model(
     )
 
 
-def _cell_along_beam(parent: ParentCrystal, view: View) -> NDArray[np.float64]:
+def cell_along_beam(view: View) -> NDArray[np.float64]:
     """Return the view's supercell with a along x, b in the xy plane and c along z."""
-    a, b, c = parent.cell_angstrom[list(view.order)] * np.array(view.supercell)[:, None]
+    a, b, c = view.layout.parent.cell_angstrom[list(view.order)] * np.array(view.supercell)[:, None]
     length = float(np.linalg.norm(a))
     along = float(a @ b) / length
     across = float(np.sqrt(b @ b - along**2))

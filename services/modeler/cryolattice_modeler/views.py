@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -49,6 +50,14 @@ class Frame:
     _spatial: dict[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict, repr=False)
     _planar: dict[int, NDArray[np.int32]] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def columns(self) -> tuple[NDArray[np.float64], list[tuple[int, NDArray[np.int64]]]]:
+        """Distinct in-plane positions of the disordered sites, and each site's column.
+
+        A site lies at ``columns[column] + offset`` with a whole-numbered offset.
+        """
+        return _columns(self)
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -67,6 +76,9 @@ class View:
         Where the view is compared with others.
     source : (site, m, n, p) int array
         Which disordered site of the layout stands at each place of the frame.
+    direction : tuple of int, optional
+        Direction of the beam in the axes of the crystal as it was given, if the layout is in
+        others.
     """
 
     name: str
@@ -75,10 +87,13 @@ class View:
     layout: DisorderedSupercell
     frame: Frame
     source: NDArray[np.int64]
+    direction: tuple[int, int, int] | None = None
 
     @property
     def zone_axis(self) -> tuple[int, int, int]:
-        """Direction of the beam in the supercell's own axes."""
+        """Direction of the beam in the supercell's own axes, or the `direction`."""
+        if self.direction is not None:
+            return self.direction
         x, y, z = (int(axis == self.order[2]) for axis in range(3))
         return x, y, z
 
@@ -218,7 +233,7 @@ def projection_key(view: View, densities: NDArray[np.float64]) -> str:
         Sixteen hexadecimal digits: sites summed along the beam, per parent cell, up to in-plane
         symmetry and translation.
     """
-    columns, column_of_site = _columns(view.frame)
+    columns, column_of_site = view.frame.columns
     steps = np.rint(densities[:, view.source].mean(axis=-1) * _DENSITY_STEPS).astype(np.int64)
     plane = np.zeros((len(steps), len(columns), *steps.shape[2:]), dtype=np.int64)
     for site, (column, (i, j)) in enumerate(column_of_site):
@@ -301,10 +316,6 @@ def _images(action: SiteAction, sizes: Sequence[int]) -> NDArray[np.int32]:
 def _columns(
     frame: Frame,
 ) -> tuple[NDArray[np.float64], list[tuple[int, NDArray[np.int64]]]]:
-    """Return the distinct in-plane positions of the disordered sites, and each site's column.
-
-    A site lies at ``columns[column] + offset`` with a whole-numbered offset.
-    """
     fractional = frame.layout.parent.fractional[list(frame.layout.parent_sites)]
     positions = fractional[:, list(frame.order[:2])]
     columns: list[NDArray[np.float64]] = []

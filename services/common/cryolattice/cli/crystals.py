@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from rich.table import Table
 
 from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
+
+_GROUPS_SHOWN = 12
+_IDS_SHOWN = 6
 
 Parent = Annotated[Path, typer.Argument(metavar="PARENT.cif", help="CIF of the parent crystal.")]
 
@@ -21,14 +24,36 @@ def enumerate_orderings(
     out: Annotated[
         Path | None, typer.Option(help="Write each ordering as a CIF into this new folder.")
     ] = None,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            metavar="c|all|low-index|U,V,W",
+            help="Compare what the orderings look like along the beam: along c (and the axes equal "
+            "to it), all axes, every direction with indices of at most 1, or a direction.",
+        ),
+    ] = None,
+    k_max: Annotated[
+        float,
+        typer.Option(help="With --views --json: structure factors up to here, 1/angstrom."),
+    ] = 0.0,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """List every symmetry-inequivalent ordering of the partially occupied sites."""
     from cryolattice.workflows.orderings import enumerate_orderings as run  # noqa: PLC0415
+    from cryolattice.workflows.view_lists import beam_fields, compare_views  # noqa: PLC0415
 
+    if views is not None:
+        beam_fields(views)  # before anything is written
     with session(server, quiet=as_json) as (lab, follow):
         result = run(lab, parent, supercell, out=out, on_progress=follow.counter("orderings"))
+        if views is not None:
+            result["views"] = compare_views(
+                *(lab, parent, supercell),
+                along=views,
+                k_max_per_angstrom=k_max,
+                on_progress=follow.counter("views"),
+            )
     if as_json:
         print_json(result)
         return
@@ -43,8 +68,27 @@ def enumerate_orderings(
     console.print(table)
     classes = f"{result['classes']:,} class{'' if result['classes'] == 1 else 'es'}"
     console.print(f"{result['total']:,} orderings in {classes}")
+    if views is not None:
+        _print_views(result["views"])
     if out is not None:
         console.print(f"CIFs in {escape(str(out))}")
+
+
+def _print_views(views: dict[str, Any]) -> None:
+    console.print(
+        f"{views['candidates']:,} views along {views['along']}: {views['distinct']:,} that differ, "
+        f"{views['projections']:,} as projected columns, {views['patterns']:,} as sets of |F(hk)|"
+    )
+    for name, told in (
+        ("project_alike", "project alike"),
+        ("homometric", "have one set of |F(hk)|: no diffraction pattern tells them apart"),
+    ):
+        groups = views[name]
+        for group in groups[:_GROUPS_SHOWN]:
+            more = f" and {len(group) - _IDS_SHOWN} more" if len(group) > _IDS_SHOWN else ""
+            console.print(f"{', '.join(group[:_IDS_SHOWN])}{more} {told}", soft_wrap=True)
+        if len(groups) > _GROUPS_SHOWN:
+            console.print(f"... and {len(groups) - _GROUPS_SHOWN:,} more groups: --json lists them")
 
 
 def simulate(

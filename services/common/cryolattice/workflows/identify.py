@@ -122,6 +122,10 @@ def identify(
     """
     options = options or IdentifyOptions()
     require_folder(out)
+    if options.zone_axes not in ("c", "all"):
+        raise InvalidInputError(
+            f"zone_axes is {options.zone_axes!r}: write 'c' or 'all'", field="zone_axes"
+        )
     question = models_question(
         lab, parent, supercell, zone_axes=options.zone_axes, clusters=options.clusters
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryolattice.client.connection import Connection
-from cryolattice.errors import InvalidInputError
 from cryolattice.workflows.steps import (
     Follow,
     chosen_clusters,
@@ -15,10 +14,9 @@ from cryolattice.workflows.steps import (
     supercell_message,
     unseen,
 )
+from cryolattice.workflows.view_lists import beam_fields
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.modeler.v1 import modeler_pb2
-
-_ZONE_AXES = {"c": modeler_pb2.ZONE_AXES_C, "all": modeler_pb2.ZONE_AXES_ALL}
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,14 @@ def models_question(
     clusters: str | dict[str, str],
     orderings: Sequence[str] = (),
 ) -> ModelsQuestion:
-    """Return what to ask the modeler.
+    """Return what to ask the modeler; `zone_axes` as `beam_fields`.
 
     Raises
     ------
     CryolatticeError
         What is wrong with the crystal or the options.
     """
-    if zone_axes not in _ZONE_AXES:
-        raise InvalidInputError(
-            f"zone_axes is {zone_axes!r}: write 'c' or 'all'", field="zone_axes"
-        )
+    beam = beam_fields(zone_axes)
     crystal = read_crystal(parent)
     cells = supercell_message(supercell)
     count = lab.call(
@@ -70,9 +65,9 @@ def models_question(
         parent_crystal=crystal,
         supercell=cells,
         ordering_ids=orderings,
-        zone_axes=_ZONE_AXES[zone_axes],
         clusters=placed,
         hydrogens=modeler_pb2.HYDROGENS_MEAN if placed else modeler_pb2.HYDROGENS_NONE,
+        **beam,
     )
     return ModelsQuestion(spec, list(count.axis_lengths_angstrom), remarks)
 

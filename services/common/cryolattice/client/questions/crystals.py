@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cryolattice.client.datasets import Dataset
 from cryolattice.client.jobs import Job
 from cryolattice.client.questions.asking import Asking, Clusters, FilePath, as_path
 from cryolattice.client.results.orderings import Orderings
 from cryolattice.client.results.simulation import Simulation
+from cryolattice.client.results.views import Views
 from cryolattice.workflows.identify import GREATEST_THICKNESS_ANGSTROM
 from cryolattice.workflows.models import build_models, models_question
 from cryolattice.workflows.orderings import enumerate_orderings
 from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
 from cryolattice.workflows.steps import AUTO_CLUSTERS
+from cryolattice.workflows.view_lists import compare_views
 
 
 class CrystalQuestions(Asking):
@@ -58,13 +60,57 @@ class CrystalQuestions(Asking):
             )
         return Orderings.from_document(document)
 
+    def views(
+        self,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        zone_axes: str = "c",
+        *,
+        k_max_per_angstrom: float = 0.0,
+    ) -> Views:
+        """List what the orderings look like along the beam, and which of them look alike.
+
+        Parameters
+        ----------
+        parent : path
+            CIF of the parent crystal.
+        supercell : (int, int, int)
+            Parent cells along a, b and c.
+        zone_axes : str
+            ``"c"``, with the axes that the supercell's symmetry makes equal to it; ``"all"`` axes
+            of the supercell; ``"low-index"`` for every direction with indices of at most 1 that has
+            a lattice plane across it; or directions such as ``"1 1 0"`` or ``"1,1,0; 1,1,1"``, each
+            with those equal to it.
+        k_max_per_angstrom : float
+            Add kinematic structure factors up to this spatial frequency; 0 for none.
+
+        Returns
+        -------
+        Views
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal, the supercell or the directions.
+        """
+        with self._waiting() as (connection, follow):
+            document = compare_views(
+                connection,
+                Path(parent),
+                supercell,
+                along=zone_axes,
+                k_max_per_angstrom=k_max_per_angstrom,
+                on_progress=follow.counter("views"),
+            )
+        return Views.from_document(document)
+
     def models(
         self,
         parent: FilePath,
         supercell: tuple[int, int, int],
         *,
         orderings: Sequence[str] = (),
-        zone_axes: Literal["c", "all"] = "c",
+        zone_axes: str = "c",
         clusters: Clusters = AUTO_CLUSTERS,
     ) -> Dataset:
         """Build the structures of orderings; `Dataset.atoms` gives them to ASE.
@@ -77,8 +123,8 @@ class CrystalQuestions(Asking):
             Parent cells along a, b and c.
         orderings : sequence of str
             Only these ids; without them all, and the disordered crystal.
-        zone_axes : "c" or "all"
-            Views along c, or along every axis of the supercell.
+        zone_axes : str
+            Along what the beam goes, as in `views`.
         clusters : "auto", or dict of str to str
             Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
 

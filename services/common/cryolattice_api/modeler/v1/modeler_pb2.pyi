@@ -54,6 +54,8 @@ class _ZoneAxesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneAxes.Val
     """Along c, and along the axes that symmetry makes equal to it."""
     ZONE_AXES_ALL: _ZoneAxes.ValueType  # 2
     """Along each axis of the supercell."""
+    ZONE_AXES_LOW_INDEX: _ZoneAxes.ValueType  # 3
+    """Along every direction with indices of at most 1 that has a lattice plane across it."""
 
 class ZoneAxes(_ZoneAxes, metaclass=_ZoneAxesEnumTypeWrapper):
     """Directions of the beam."""
@@ -63,6 +65,8 @@ ZONE_AXES_C: ZoneAxes.ValueType  # 1
 """Along c, and along the axes that symmetry makes equal to it."""
 ZONE_AXES_ALL: ZoneAxes.ValueType  # 2
 """Along each axis of the supercell."""
+ZONE_AXES_LOW_INDEX: ZoneAxes.ValueType  # 3
+"""Along every direction with indices of at most 1 that has a lattice plane across it."""
 Global___ZoneAxes: _TypeAlias = ZoneAxes  # noqa: Y015
 
 class _Hydrogens:
@@ -346,6 +350,266 @@ class EnumerateOrderingsResponse(_message.Message):
 Global___EnumerateOrderingsResponse: _TypeAlias = EnumerateOrderingsResponse  # noqa: Y015
 
 @_typing.final
+class Direction(_message.Message):
+    """A direction of the beam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    U_FIELD_NUMBER: _builtins.int
+    V_FIELD_NUMBER: _builtins.int
+    W_FIELD_NUMBER: _builtins.int
+    u: _builtins.int
+    v: _builtins.int
+    w: _builtins.int
+    def __init__(
+        self,
+        *,
+        u: _builtins.int = ...,
+        v: _builtins.int = ...,
+        w: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["u", b"u", "v", b"v", "w", b"w"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Direction: _TypeAlias = Direction  # noqa: Y015
+
+@_typing.final
+class EnumerateViewsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_CRYSTAL_FIELD_NUMBER: _builtins.int
+    SUPERCELL_FIELD_NUMBER: _builtins.int
+    ZONE_AXES_FIELD_NUMBER: _builtins.int
+    DIRECTIONS_FIELD_NUMBER: _builtins.int
+    K_MAX_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    zone_axes: Global___ZoneAxes.ValueType
+    """Along c unless given."""
+    k_max_per_angstrom: _builtins.float
+    """Send kinematic structure factors, too, up to this spatial frequency; none unless given."""
+    @_builtins.property
+    def parent_crystal(self) -> Global___Crystal: ...
+    @_builtins.property
+    def supercell(self) -> _crystal_pb2.Supercell: ...
+    @_builtins.property
+    def directions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Direction]:
+        """Instead of `zone_axes`: directions of the parent's lattice, each with those that the
+        supercell's symmetry makes equal to it.
+        """
+
+    def __init__(
+        self,
+        *,
+        parent_crystal: Global___Crystal | None = ...,
+        supercell: _crystal_pb2.Supercell | None = ...,
+        zone_axes: Global___ZoneAxes.ValueType = ...,
+        directions: _abc.Iterable[Global___Direction] | None = ...,
+        k_max_per_angstrom: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directions", b"directions", "k_max_per_angstrom", b"k_max_per_angstrom", "parent_crystal", b"parent_crystal", "supercell", b"supercell", "zone_axes", b"zone_axes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnumerateViewsRequest: _TypeAlias = EnumerateViewsRequest  # noqa: Y015
+
+@_typing.final
+class EnumerateViewsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> Global___ViewCounts:
+        """In the first response alone."""
+
+    @_builtins.property
+    def view(self) -> Global___View:
+        """In each of the others."""
+
+    def __init__(
+        self,
+        *,
+        counts: Global___ViewCounts | None = ...,
+        view: Global___View | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "view", b"view"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnumerateViewsResponse: _TypeAlias = EnumerateViewsResponse  # noqa: Y015
+
+@_typing.final
+class ViewCounts(_message.Message):
+    """How many there are at each step of the reduction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSES_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    VIEWS_FIELD_NUMBER: _builtins.int
+    PROJECTIONS_FIELD_NUMBER: _builtins.int
+    PATTERNS_FIELD_NUMBER: _builtins.int
+    classes: _builtins.int
+    candidates: _builtins.int
+    """Classes times axes of the beam."""
+    views: _builtins.int
+    """Those that differ as crystals in a fixed beam."""
+    projections: _builtins.int
+    """Those that differ as projected columns."""
+    patterns: _builtins.int
+    """Those that differ in their moduli |F(hk)|."""
+    def __init__(
+        self,
+        *,
+        classes: _builtins.int = ...,
+        candidates: _builtins.int = ...,
+        views: _builtins.int = ...,
+        projections: _builtins.int = ...,
+        patterns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "classes", b"classes", "patterns", b"patterns", "projections", b"projections", "views", b"views"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ViewCounts: _TypeAlias = ViewCounts  # noqa: Y015
+
+@_typing.final
+class View(_message.Message):
+    """An ordering, seen along one axis."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ORDERING_ID_FIELD_NUMBER: _builtins.int
+    ZONE_AXIS_FIELD_NUMBER: _builtins.int
+    SUPERCELL_FIELD_NUMBER: _builtins.int
+    LENGTHS_ANGSTROM_FIELD_NUMBER: _builtins.int
+    GAMMA_DEG_FIELD_NUMBER: _builtins.int
+    VACANT_SITES_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    STANDS_FOR_FIELD_NUMBER: _builtins.int
+    REFLECTIONS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the ordering and the axis."""
+    ordering_id: _builtins.str
+    gamma_deg: _builtins.float
+    """Angle between a and b."""
+    projection: _builtins.int
+    """Views with the same number project alike, from 0."""
+    pattern: _builtins.int
+    """Views with the same number have one set of |F(hk)|, from 0."""
+    @_builtins.property
+    def zone_axis(self) -> Global___Direction:
+        """In the supercell's own axes, or the direction that was asked for."""
+
+    @_builtins.property
+    def supercell(self) -> _crystal_pb2.Supercell:
+        """Cells along the view's axes, the third along the beam."""
+
+    @_builtins.property
+    def lengths_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Edges of that supercell: lengths of a, b and c in angstrom; c is the beam."""
+
+    @_builtins.property
+    def vacant_sites(self) -> _containers.RepeatedCompositeFieldContainer[_crystal_pb2.Site]:
+        """In the setting of the view."""
+
+    @_builtins.property
+    def stands_for(self) -> _containers.RepeatedCompositeFieldContainer[Global___ViewName]:
+        """Further views that are this same crystal in the beam."""
+
+    @_builtins.property
+    def reflections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reflection]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        ordering_id: _builtins.str = ...,
+        zone_axis: Global___Direction | None = ...,
+        supercell: _crystal_pb2.Supercell | None = ...,
+        lengths_angstrom: _abc.Iterable[_builtins.float] | None = ...,
+        gamma_deg: _builtins.float = ...,
+        vacant_sites: _abc.Iterable[_crystal_pb2.Site] | None = ...,
+        projection: _builtins.int = ...,
+        pattern: _builtins.int = ...,
+        stands_for: _abc.Iterable[Global___ViewName] | None = ...,
+        reflections: _abc.Iterable[Global___Reflection] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["supercell", b"supercell", "zone_axis", b"zone_axis"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gamma_deg", b"gamma_deg", "id", b"id", "lengths_angstrom", b"lengths_angstrom", "ordering_id", b"ordering_id", "pattern", b"pattern", "projection", b"projection", "reflections", b"reflections", "stands_for", b"stands_for", "supercell", b"supercell", "vacant_sites", b"vacant_sites", "zone_axis", b"zone_axis"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___View: _TypeAlias = View  # noqa: Y015
+
+@_typing.final
+class ViewName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERING_ID_FIELD_NUMBER: _builtins.int
+    ZONE_AXIS_FIELD_NUMBER: _builtins.int
+    ordering_id: _builtins.str
+    @_builtins.property
+    def zone_axis(self) -> Global___Direction: ...
+    def __init__(
+        self,
+        *,
+        ordering_id: _builtins.str = ...,
+        zone_axis: Global___Direction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["zone_axis", b"zone_axis"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ordering_id", b"ordering_id", "zone_axis", b"zone_axis"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ViewName: _TypeAlias = ViewName  # noqa: Y015
+
+@_typing.final
+class Reflection(_message.Message):
+    """A kinematic structure factor, of one parent cell; F(-h -k) is its conjugate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    H_FIELD_NUMBER: _builtins.int
+    K_FIELD_NUMBER: _builtins.int
+    K_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    AMPLITUDE_ANGSTROM_FIELD_NUMBER: _builtins.int
+    PHASE_DEG_FIELD_NUMBER: _builtins.int
+    h: _builtins.int
+    """Orders on the view's supercell."""
+    k: _builtins.int
+    k_per_angstrom: _builtins.float
+    amplitude_angstrom: _builtins.float
+    phase_deg: _builtins.float
+    def __init__(
+        self,
+        *,
+        h: _builtins.int = ...,
+        k: _builtins.int = ...,
+        k_per_angstrom: _builtins.float = ...,
+        amplitude_angstrom: _builtins.float = ...,
+        phase_deg: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amplitude_angstrom", b"amplitude_angstrom", "h", b"h", "k", b"k", "k_per_angstrom", b"k_per_angstrom", "phase_deg", b"phase_deg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reflection: _TypeAlias = Reflection  # noqa: Y015
+
+@_typing.final
 class ModelsSpec(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -377,6 +641,7 @@ class ModelsSpec(_message.Message):
     CLUSTERS_FIELD_NUMBER: _builtins.int
     HYDROGENS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    DIRECTIONS_FIELD_NUMBER: _builtins.int
     selection: Global___Selection.ValueType
     zone_axes: Global___ZoneAxes.ValueType
     hydrogens: Global___Hydrogens.ValueType
@@ -394,6 +659,10 @@ class ModelsSpec(_message.Message):
     def clusters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Cluster ion by site label, such as {"N1": "NH2"}. Sites that are not named stay as they are."""
 
+    @_builtins.property
+    def directions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Direction]:
+        """Instead of `zone_axes`, as in EnumerateViewsRequest."""
+
     def __init__(
         self,
         *,
@@ -405,10 +674,11 @@ class ModelsSpec(_message.Message):
         clusters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         hydrogens: Global___Hydrogens.ValueType = ...,
         seed: _builtins.int = ...,
+        directions: _abc.Iterable[Global___Direction] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "hydrogens", b"hydrogens", "ordering_ids", b"ordering_ids", "parent_crystal", b"parent_crystal", "seed", b"seed", "selection", b"selection", "supercell", b"supercell", "zone_axes", b"zone_axes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "directions", b"directions", "hydrogens", b"hydrogens", "ordering_ids", b"ordering_ids", "parent_crystal", b"parent_crystal", "seed", b"seed", "selection", b"selection", "supercell", b"supercell", "zone_axes", b"zone_axes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

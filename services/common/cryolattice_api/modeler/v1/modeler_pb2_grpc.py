@@ -50,6 +50,11 @@ class ModelerServiceStub:
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateOrderingsRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateOrderingsResponse.FromString,
                 _registered_method=True)
+        self.EnumerateViews = channel.unary_stream(
+                '/cryolattice_api.modeler.v1.ModelerService/EnumerateViews',
+                request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsResponse.FromString,
+                _registered_method=True)
         self.CreateModelsJob = channel.unary_unary(
                 '/cryolattice_api.modeler.v1.ModelerService/CreateModelsJob',
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobRequest.SerializeToString,
@@ -82,6 +87,13 @@ class ModelerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnumerateViews(self, request, context):
+        """Compares what the orderings look like along the beam: counts first, then view by view.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateModelsJob(self, request, context):
         """Builds and commits the models.
         """
@@ -106,6 +118,11 @@ def add_ModelerServiceServicer_to_server(servicer, server):
                     servicer.EnumerateOrderings,
                     request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateOrderingsRequest.FromString,
                     response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateOrderingsResponse.SerializeToString,
+            ),
+            'EnumerateViews': grpc.unary_stream_rpc_method_handler(
+                    servicer.EnumerateViews,
+                    request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsRequest.FromString,
+                    response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsResponse.SerializeToString,
             ),
             'CreateModelsJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateModelsJob,
@@ -195,6 +212,33 @@ class ModelerService:
             '/cryolattice_api.modeler.v1.ModelerService/EnumerateOrderings',
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateOrderingsRequest.SerializeToString,
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateOrderingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnumerateViews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cryolattice_api.modeler.v1.ModelerService/EnumerateViews',
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsRequest.SerializeToString,
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsResponse.FromString,
             options,
             channel_credentials,
             insecure,

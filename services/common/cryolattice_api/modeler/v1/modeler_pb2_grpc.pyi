@@ -39,6 +39,8 @@ class ModelerServiceStub:
     """Counts orderings and inequivalent classes without enumerating them."""
     EnumerateOrderings: _grpc.UnaryStreamMultiCallable[_modeler_pb2.EnumerateOrderingsRequest, _modeler_pb2.EnumerateOrderingsResponse]
     """Streams one representative of each class with its multiplicity."""
+    EnumerateViews: _grpc.UnaryStreamMultiCallable[_modeler_pb2.EnumerateViewsRequest, _modeler_pb2.EnumerateViewsResponse]
+    """Compares what the orderings look like along the beam: counts first, then view by view."""
     CreateModelsJob: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.CreateModelsJobRequest, _modeler_pb2.CreateModelsJobResponse]
     """Builds and commits the models."""
 
@@ -53,6 +55,8 @@ class ModelerServiceAsyncStub(ModelerServiceStub):
     """Counts orderings and inequivalent classes without enumerating them."""
     EnumerateOrderings: _aio.UnaryStreamMultiCallable[_modeler_pb2.EnumerateOrderingsRequest, _modeler_pb2.EnumerateOrderingsResponse]  # type: ignore[assignment]
     """Streams one representative of each class with its multiplicity."""
+    EnumerateViews: _aio.UnaryStreamMultiCallable[_modeler_pb2.EnumerateViewsRequest, _modeler_pb2.EnumerateViewsResponse]  # type: ignore[assignment]
+    """Compares what the orderings look like along the beam: counts first, then view by view."""
     CreateModelsJob: _aio.UnaryUnaryMultiCallable[_modeler_pb2.CreateModelsJobRequest, _modeler_pb2.CreateModelsJobResponse]  # type: ignore[assignment]
     """Builds and commits the models."""
 
@@ -82,6 +86,14 @@ class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_modeler_pb2.EnumerateOrderingsResponse], _abc.AsyncIterator[_modeler_pb2.EnumerateOrderingsResponse]]:
         """Streams one representative of each class with its multiplicity."""
+
+    @_abc_1.abstractmethod
+    def EnumerateViews(
+        self,
+        request: _modeler_pb2.EnumerateViewsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_modeler_pb2.EnumerateViewsResponse], _abc.AsyncIterator[_modeler_pb2.EnumerateViewsResponse]]:
+        """Compares what the orderings look like along the beam: counts first, then view by view."""
 
     @_abc_1.abstractmethod
     def CreateModelsJob(
