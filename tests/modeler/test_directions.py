@@ -11,12 +11,12 @@ from cryolattice_modeler.candidates import distinct_views, equivalent_projection
 from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
 from cryolattice_modeler.directions import (
     directed_views,
-    in_setting,
     low_index_directions,
     validate_direction,
 )
 from cryolattice_modeler.orderings import enumerate_orderings
 from cryolattice_modeler.structures import build_models
+from cryolattice_modeler.sublattices import in_cell
 from cryolattice_modeler.supercell import disordered_supercell
 
 MakeCif = Callable[..., str]
@@ -107,7 +107,7 @@ def pair_distances(model: object) -> dict[tuple[int, int, float], float]:
 
 
 def test_a_setting_holds_the_same_crystal(cubic: ParentCrystal) -> None:
-    turned = in_setting(cubic, np.array([[0, 0, 1], [1, -1, 0], [1, 1, 0]]))
+    turned = in_cell(cubic, np.array([[0, 0, 1], [1, -1, 0], [1, 1, 0]]))
     assert len(turned.sites) == 2 * len(cubic.sites)
     assert len(turned.rotations) == 16 * 2
     assert np.allclose(np.diag(turned.cell_angstrom), [4.7, 4.7 * 2**0.5, 4.7 * 2**0.5])

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_modeler.crystal import ParentCrystal, Site
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import Ordering
 from cryolattice_modeler.permutations import compatible
+from cryolattice_modeler.sublattices import in_cell
 from cryolattice_modeler.supercell import DisorderedSupercell, disordered_supercell
 from cryolattice_modeler.views import Frame, View
 
@@ -136,64 +137,6 @@ def directed_views(
     return found
 
 
-def in_setting(parent: ParentCrystal, axes: NDArray[np.int64]) -> ParentCrystal:
-    """Rewrite a crystal in other axes.
-
-    Parameters
-    ----------
-    parent : ParentCrystal
-    axes : (3, 3) int array
-        Rows: the new axes in units of the old ones; their determinant is positive.
-
-    Returns
-    -------
-    ParentCrystal
-        Operations that do not keep the lattice of the new axes are left out.
-    """
-    inverse = np.linalg.inv(axes)
-    low = np.minimum(axes, 0).sum(axis=0) - 1
-    high = np.maximum(axes, 0).sum(axis=0) + 1
-    steps = np.array(
-        list(itertools.product(*(range(i, j) for i, j in zip(low, high, strict=True))))
-    )
-    inside = steps[_within(steps @ inverse)]
-    sites = []
-    for site in parent.sites:
-        places = (np.array(site.fractional) + steps) @ inverse
-        for place in places[_within(places)]:
-            x, y, z = (float(value) for value in np.maximum(np.round(place, 9), 0.0))
-            sites.append(replace(site, fractional=(x, y, z)))
-    sites.sort(key=lambda s: (tuple(round(x, 4) for x in s.fractional), s.occupants, s.label))
-    # x' = A x for columns, with A the inverse transposed
-    exact = inverse.T @ parent.rotations @ axes.T
-    kept = np.all(np.abs(exact - np.rint(exact)) < _SAME, axis=(1, 2))
-    centrings = inside @ inverse
-    translations = (parent.translations[kept] @ inverse)[:, None] + centrings[None]
-    cell = axes @ parent.cell_angstrom
-    return ParentCrystal(
-        name=parent.name,
-        # a along x, b in the xy plane
-        cell_angstrom=np.linalg.cholesky(cell @ cell.T),
-        sites=_renumbered(sites),
-        rotations=np.repeat(np.rint(exact[kept]).astype(np.int64), len(centrings), axis=0),
-        translations=translations.reshape(-1, 3) % 1.0,
-        space_group=parent.space_group,
-        declared_space_group=parent.declared_space_group,
-        warnings=parent.warnings,
-    )
-
-
-def _renumbered(sites: list[Site]) -> tuple[Site, ...]:
-    first: dict[int, int] = {}
-    for index, site in enumerate(sites):
-        first.setdefault(site.orbit, index)
-    return tuple(replace(site, orbit=first[site.orbit]) for site in sites)
-
-
-def _within(places: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.all((places > -_SAME) & (places < 1 - _SAME), axis=1)
-
-
 def _across(parent: ParentCrystal, direction: Direction) -> NDArray[np.int64] | None:
     """Return the two shortest translations across a direction, in units of the parent's axes."""
     beam = np.array(direction) @ parent.cell_angstrom
@@ -237,7 +180,7 @@ def _setting(parent: ParentCrystal, direction: Direction) -> _Setting:
             field="directions",
         )
     axes = np.array([*across, direction], dtype=np.int64)
-    return _Setting(direction, axes, in_setting(parent, axes), [])
+    return _Setting(direction, axes, in_cell(parent, axes), [])
 
 
 def _identity(parent: ParentCrystal) -> int:

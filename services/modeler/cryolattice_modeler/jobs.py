@@ -137,6 +137,21 @@ def enumerate_with_cif(
     return ((ordering, structure(ordering)) for ordering in orderings)
 
 
+def draw(crystal: modeler_pb2.Crystal, supercell: Supercell) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a contact sheet of all classes; errors as `enumerate_orderings`."""
+    from cryolattice_modeler.contact_sheet import draw_contact_sheet  # noqa: PLC0415
+    from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
+    from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
+    from cryolattice_modeler.supercell import disordered_supercell  # noqa: PLC0415
+
+    parent = read_parent(crystal)
+    sizes = supercell_sizes(supercell)
+    total, classes = count_orderings(parent, sizes)
+    orderings = enumerate_orderings(parent, sizes)
+    layout = disordered_supercell(parent, sizes)
+    return draw_contact_sheet(layout, orderings, total=total, classes=classes)
+
+
 def beam_directions(
     asked: modeler_pb2.ModelsSpec | modeler_pb2.EnumerateViewsRequest,
 ) -> str | list[tuple[int, int, int]]:

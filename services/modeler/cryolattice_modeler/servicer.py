@@ -14,6 +14,7 @@ from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
 from cryolattice_modeler import jobs, view_lists
 
 _BATCH = 64
+_PART_BYTES = 1 << 20
 
 
 class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
@@ -69,6 +70,18 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
                     ),
                     cif=cif,
                 )
+
+    async def DrawOrderings(
+        self,
+        request: modeler_pb2.DrawOrderingsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[modeler_pb2.DrawOrderingsResponse]:
+        files = await asyncio.to_thread(jobs.draw, request.parent_crystal, request.supercell)
+        while (drawn := await asyncio.to_thread(next, files, None)) is not None:
+            name, content = drawn
+            for start in range(0, len(content), _PART_BYTES):
+                part = content[start : start + _PART_BYTES]
+                yield modeler_pb2.DrawOrderingsResponse(file_name=name, content=part)
 
     async def EnumerateViews(
         self,

@@ -22,7 +22,10 @@ def enumerate_orderings(
     parent: Parent,
     supercell: Supercell,
     out: Annotated[
-        Path | None, typer.Option(help="Write each ordering as a CIF into this new folder.")
+        Path | None,
+        typer.Option(
+            help="Write each ordering as a CIF into this new folder, and pictures of all."
+        ),
     ] = None,
     views: Annotated[
         str | None,
@@ -46,7 +49,12 @@ def enumerate_orderings(
     if views is not None:
         beam_fields(views)  # before anything is written
     with session(server, quiet=as_json) as (lab, follow):
-        result = run(lab, parent, supercell, out=out, on_progress=follow.counter("orderings"))
+        result = run(
+            *(lab, parent, supercell),
+            out=out,
+            on_progress=follow.counter("orderings"),
+            on_page=follow.counter("contact sheet") if out is not None else None,
+        )
         if views is not None:
             result["views"] = compare_views(
                 *(lab, parent, supercell),
@@ -71,7 +79,7 @@ def enumerate_orderings(
     if views is not None:
         _print_views(result["views"])
     if out is not None:
-        console.print(f"CIFs in {escape(str(out))}")
+        console.print(f"CIFs and a contact sheet in {escape(str(out))}")
 
 
 def _print_views(views: dict[str, Any]) -> None:

@@ -60,8 +60,8 @@ class Follower(ABC):
 
         return show
 
-    def counter(self, label: str) -> Callable[[int, int], None]:
-        """Return what is to be called with how many of how many are done."""
+    def counter(self, label: str) -> Callable[[int, int | None], None]:
+        """Return what is to be called with how many of how many (None: unknown) are done."""
         row = self.add(label)
         return lambda done, total: self.update(row, done, total, "")
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
-from cryolattice.local_files import require_folder
+from cryolattice.local_files import require_folder, write_files
 from cryolattice.workflows.steps import read_crystal, supercell_message
+from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 
@@ -21,6 +22,7 @@ def enumerate_orderings(
     *,
     out: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    on_page: Callable[[int, int | None], None] | None = None,
 ) -> dict[str, Any]:
     """Return every inequivalent ordering of a supercell.
 
@@ -32,9 +34,12 @@ def enumerate_orderings(
     supercell : tuple of int
         Parent cells along each axis.
     out : Path, optional
-        A new folder for one CIF each and ``orderings.json``.
+        A new folder for one CIF each, ``orderings.json``, and a contact sheet of all (a PNG a page,
+        ``orderings.pdf``).
     on_progress : callable, optional
         Is called with how many of how many are there.
+    on_page : callable, optional
+        Is called with how many files of the contact sheet are there, and None.
 
     Returns
     -------
@@ -79,4 +84,20 @@ def enumerate_orderings(
         for identifier, cif in structures.items():
             (out / f"{identifier}.cif").write_text(cif, encoding="utf-8")
         (out / "orderings.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_files(out, _contact_sheet(lab, crystal, cells, on_page))
     return result
+
+
+def _contact_sheet(
+    lab: Connection,
+    crystal: modeler_pb2.Crystal,
+    cells: Supercell,
+    on_page: Callable[[int, int | None], None] | None,
+) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    request = modeler_pb2.DrawOrderingsRequest(parent_crystal=crystal, supercell=cells)
+    for response in lab.stream(lab.modeler.DrawOrderings, request):
+        files[response.file_name] = files.get(response.file_name, b"") + response.content
+        if on_page is not None:
+            on_page(len(files), None)
+    return files

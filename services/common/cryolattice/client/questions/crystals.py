@@ -39,7 +39,7 @@ class CrystalQuestions(Asking):
         supercell : (int, int, int)
             Parent cells along a, b and c.
         out : path, optional
-            A new folder for one CIF each and ``orderings.json``.
+            A new folder for one CIF each, ``orderings.json``, and a contact sheet of all.
 
         Returns
         -------
@@ -57,6 +57,7 @@ class CrystalQuestions(Asking):
                 supercell,
                 out=as_path(out),
                 on_progress=follow.counter("orderings"),
+                on_page=follow.counter("contact sheet") if out is not None else None,
             )
         return Orderings.from_document(document)
 

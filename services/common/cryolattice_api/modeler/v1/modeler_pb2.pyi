@@ -350,6 +350,53 @@ class EnumerateOrderingsResponse(_message.Message):
 Global___EnumerateOrderingsResponse: _TypeAlias = EnumerateOrderingsResponse  # noqa: Y015
 
 @_typing.final
+class DrawOrderingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_CRYSTAL_FIELD_NUMBER: _builtins.int
+    SUPERCELL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parent_crystal(self) -> Global___Crystal: ...
+    @_builtins.property
+    def supercell(self) -> _crystal_pb2.Supercell: ...
+    def __init__(
+        self,
+        *,
+        parent_crystal: Global___Crystal | None = ...,
+        supercell: _crystal_pb2.Supercell | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawOrderingsRequest: _TypeAlias = DrawOrderingsRequest  # noqa: Y015
+
+@_typing.final
+class DrawOrderingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    file_name: _builtins.str
+    content: _builtins.bytes
+    """The next part of this file."""
+    def __init__(
+        self,
+        *,
+        file_name: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "file_name", b"file_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawOrderingsResponse: _TypeAlias = DrawOrderingsResponse  # noqa: Y015
+
+@_typing.final
 class Direction(_message.Message):
     """A direction of the beam."""
 

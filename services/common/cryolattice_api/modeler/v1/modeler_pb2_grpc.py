@@ -55,6 +55,11 @@ class ModelerServiceStub:
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsResponse.FromString,
                 _registered_method=True)
+        self.DrawOrderings = channel.unary_stream(
+                '/cryolattice_api.modeler.v1.ModelerService/DrawOrderings',
+                request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DrawOrderingsRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DrawOrderingsResponse.FromString,
+                _registered_method=True)
         self.CreateModelsJob = channel.unary_unary(
                 '/cryolattice_api.modeler.v1.ModelerService/CreateModelsJob',
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobRequest.SerializeToString,
@@ -94,6 +99,13 @@ class ModelerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrawOrderings(self, request, context):
+        """Draws every class, seen along c: a PNG a page, and a PDF.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateModelsJob(self, request, context):
         """Builds and commits the models.
         """
@@ -123,6 +135,11 @@ def add_ModelerServiceServicer_to_server(servicer, server):
                     servicer.EnumerateViews,
                     request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsRequest.FromString,
                     response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsResponse.SerializeToString,
+            ),
+            'DrawOrderings': grpc.unary_stream_rpc_method_handler(
+                    servicer.DrawOrderings,
+                    request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DrawOrderingsRequest.FromString,
+                    response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DrawOrderingsResponse.SerializeToString,
             ),
             'CreateModelsJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateModelsJob,
@@ -239,6 +256,33 @@ class ModelerService:
             '/cryolattice_api.modeler.v1.ModelerService/EnumerateViews',
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsRequest.SerializeToString,
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.EnumerateViewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawOrderings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cryolattice_api.modeler.v1.ModelerService/DrawOrderings',
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DrawOrderingsRequest.SerializeToString,
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.DrawOrderingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class ModelerServiceStub:
     """Streams one representative of each class with its multiplicity."""
     EnumerateViews: _grpc.UnaryStreamMultiCallable[_modeler_pb2.EnumerateViewsRequest, _modeler_pb2.EnumerateViewsResponse]
     """Compares what the orderings look like along the beam: counts first, then view by view."""
+    DrawOrderings: _grpc.UnaryStreamMultiCallable[_modeler_pb2.DrawOrderingsRequest, _modeler_pb2.DrawOrderingsResponse]
+    """Draws every class, seen along c: a PNG a page, and a PDF."""
     CreateModelsJob: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.CreateModelsJobRequest, _modeler_pb2.CreateModelsJobResponse]
     """Builds and commits the models."""
 
@@ -57,6 +59,8 @@ class ModelerServiceAsyncStub(ModelerServiceStub):
     """Streams one representative of each class with its multiplicity."""
     EnumerateViews: _aio.UnaryStreamMultiCallable[_modeler_pb2.EnumerateViewsRequest, _modeler_pb2.EnumerateViewsResponse]  # type: ignore[assignment]
     """Compares what the orderings look like along the beam: counts first, then view by view."""
+    DrawOrderings: _aio.UnaryStreamMultiCallable[_modeler_pb2.DrawOrderingsRequest, _modeler_pb2.DrawOrderingsResponse]  # type: ignore[assignment]
+    """Draws every class, seen along c: a PNG a page, and a PDF."""
     CreateModelsJob: _aio.UnaryUnaryMultiCallable[_modeler_pb2.CreateModelsJobRequest, _modeler_pb2.CreateModelsJobResponse]  # type: ignore[assignment]
     """Builds and commits the models."""
 
@@ -94,6 +98,14 @@ class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_modeler_pb2.EnumerateViewsResponse], _abc.AsyncIterator[_modeler_pb2.EnumerateViewsResponse]]:
         """Compares what the orderings look like along the beam: counts first, then view by view."""
+
+    @_abc_1.abstractmethod
+    def DrawOrderings(
+        self,
+        request: _modeler_pb2.DrawOrderingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_modeler_pb2.DrawOrderingsResponse], _abc.AsyncIterator[_modeler_pb2.DrawOrderingsResponse]]:
+        """Draws every class, seen along c: a PNG a page, and a PDF."""
 
     @_abc_1.abstractmethod
     def CreateModelsJob(

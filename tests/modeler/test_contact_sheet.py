@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cryolattice_modeler.column_pictures import projected_columns, sector
+from cryolattice_modeler.contact_sheet import draw_contact_sheet
+from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.supercell import disordered_supercell
+
+MakeCif = Callable[..., str]
+BLUE, VERMILION = (0, 114, 178), (213, 94, 0)
+
+
+def test_columns_of_the_example(cubic: ParentCrystal) -> None:
+    layout = disordered_supercell(cubic, (2, 2, 3))
+    columns = projected_columns(layout)
+    assert np.allclose(columns.edges_angstrom, 4.7 * np.eye(2))
+    assert [(element, len(places)) for element, places in columns.fixed] == [("B", 4), ("N", 4)]
+    assert columns.places.shape == (12, 2)
+    ordering = next(iter(enumerate_orderings(cubic, (2, 2, 3))))
+    shares = columns.shares(ordering, ["Na"])
+    assert shares.sum() * 3 == pytest.approx(24)
+    assert np.allclose(shares * 3, np.rint(shares * 3))
+
+
+def test_columns_of_an_oblique_crystal(make_cif: MakeCif) -> None:
+    cell = (4, 5, 6, 90, 100, 110)
+    parent = read_parent_crystal(make_cif(cell, [("A", "Na", 0, 0.9999, 0, "0.5")]), "x")
+    columns = projected_columns(disordered_supercell(parent, (2, 1, 1)))
+    assert np.allclose(np.sort(columns.places[:, 0]), [0, 1])
+    # across the beam a is shorter: 4 sin(100 degrees)
+    assert columns.edges_angstrom[0, 0] == pytest.approx(4 * np.sin(np.radians(100)))
+
+
+def test_a_sector_starts_at_the_top_and_goes_to_the_right() -> None:
+    outline = sector(np.zeros(2), 1.0, 0.0, 0.25)
+    assert np.allclose(outline[[0, 1, -1]], [[0, 0], [0, -1], [1, 0]])
+
+
+def count(picture: Image.Image, colour: tuple[int, int, int]) -> int:
+    return int(
+        np.all(np.abs(np.asarray(picture.convert("RGB")).astype(int) - colour) < 12, -1).sum()
+    )
+
+
+def test_the_sheet_shows_what_is_there(cubic: ParentCrystal) -> None:
+    layout = disordered_supercell(cubic, (2, 2, 1))
+    orderings = list(enumerate_orderings(cubic, (2, 2, 1)))
+    full = dict(draw_contact_sheet(layout, orderings, total=495, classes=35))
+    assert list(full) == ["orderings.png", "orderings.pdf"]
+    assert full["orderings.pdf"].startswith(b"%PDF")
+    few = dict(draw_contact_sheet(layout, orderings[:7], total=495, classes=7))
+    sheet, row = (Image.open(io.BytesIO(f["orderings.png"])) for f in (full, few))
+    assert sheet.width == row.width == 1401
+    assert sheet.height > 3 * row.height
+    # the same number of atoms in each picture, apart from those drawn on two edges
+    assert 4 < count(sheet, BLUE) / count(row, BLUE) < 6
+    assert count(sheet, VERMILION) > 3 * count(row, VERMILION) > 0
+    assert dict(draw_contact_sheet(layout, orderings[:7], total=495, classes=7)) == few
+
+
+def test_many_orderings_take_pages(make_cif: MakeCif) -> None:
+    atoms = [("A", "Na", 0, 0, 0, "0.5"), ("B", "Cl", 0.4, 0.3, 0.2, "1")]
+    parent = read_parent_crystal(make_cif((4, 4, 4, 90, 90, 90), atoms), "low.cif")
+    layout = disordered_supercell(parent, (8, 1, 1))
+    orderings = list(enumerate_orderings(parent, (8, 1, 1)))
+    files = dict(draw_contact_sheet(layout, orderings * 4, total=280, classes=4 * len(orderings)))
+    assert list(files)[:2] == ["orderings-1.png", "orderings-2.png"]
+    assert len(re.findall(rb"/Type /Page\b", files["orderings.pdf"])) == len(files) - 1
