@@ -42,7 +42,7 @@ def test_identify_ordering(
 ) -> None:
     out = _printed(capsys, monkeypatch, "identify_ordering.py")
     assert "<Identification: ordered, o-3701586fcc at 169.2 Å" in out
-    assert "(0.0, 0.5, 0.5)" in out
+    assert "(0.0, 1.5, 0.5)" in out
     assert "NH2 on N1 assumed" in out
     assert (tmp_path / "ordering-report" / "report.html").is_file()
 

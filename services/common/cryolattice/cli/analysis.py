@@ -105,7 +105,8 @@ def _show_identified(result: dict[str, Any]) -> None:
             f"{ctf['astigmatism_angle_deg']:.0f} degrees",
         )
     if best:
-        facts.add_row("best", f"{best['ordering_id']}, vacant {_sites(best['vacant_sites'])}")
+        vacant = _sites(best["vacant_sites"])
+        facts.add_row("best", best["ordering_id"] + (f", vacant {vacant}" if vacant else ""))
         facts.add_row(
             "",
             f"thickness {best['thickness_angstrom']:.1f} angstrom, "
