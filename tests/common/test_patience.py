@@ -13,6 +13,7 @@ from cryolattice.errors import InvalidInputError, LedgerUnavailableError
 from cryolattice.ledger import patience
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
+from tests.servers import postgresql
 
 
 def _impatient_database(settings: Settings, patience_seconds: float) -> Ledger:
@@ -73,3 +74,15 @@ def test_a_broken_connection_is_tried_again() -> None:
     began = time.monotonic()
     assert _Owner().ask(sa.exc.OperationalError("SELECT", {}, Exception("server closed"))) == 2
     assert time.monotonic() - began < 5
+
+
+def test_a_killed_database_is_waited_for() -> None:
+    with postgresql() as server:
+        ledger = Ledger(server.new_url(), patience_seconds=60)
+        ledger.register_dataset("p", "models", "1")
+        server.kill()
+        restart = threading.Timer(1.0, server.start)
+        restart.start()
+        assert ledger.dataset_kind("p", "1") == "models"
+        restart.join()
+        ledger.close()

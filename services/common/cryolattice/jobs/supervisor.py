@@ -229,7 +229,8 @@ class Supervisor:
             why = _INTERRUPTED if self._closing else f"{died or 'its process ended'}; tried again"
             if attempt >= _MOST_ATTEMPTS and not self._closing:
                 raise InternalError(f"after {attempt} attempts: {died or 'its process ended'}")
-            log.warning("job goes back to the queue", job=name, attempt=attempt, why=why)
+            write = log.info if self._closing else log.warning
+            write("job goes back to the queue", job=name, attempt=attempt, why=why)
             await asyncio.to_thread(self._ledger.release, name, attempt, why)
         return self._closing
 
