@@ -9,7 +9,7 @@ LOCK_INPUTS := pyproject.toml $(PACKAGES:%=services/%/pyproject.toml)
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
   --no-emit-package cryolattice $(patsubst %,--no-emit-package cryolattice-%,$(filter-out common,$(PACKAGES)))
 
-.PHONY: help setup lock stubs reference format lint deploy-check images images-demo test test-slow demo clean
+.PHONY: help setup lock stubs reference format lint deploy-check images images-demo chaos test test-slow demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,9 @@ images-demo: .venv/.complete ## build what is missing with buildah, and run the 
 
 test-slow: .venv/.complete ## the longer proofs: Ray clusters, Slurm, images, where their tools are installed
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(ARGS)
+
+chaos: .venv/.complete ## kill parts of a running system at random moments, and print what survived (half an hour)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/chaos.py $(ARGS)
 
 test: .venv/.complete ## set up and run the suite
 	@echo "==> pytest"
