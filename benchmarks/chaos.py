@@ -30,6 +30,7 @@ import psutil
 
 from cryolattice.canonical import dataset_id_of
 from cryolattice.client.connection import Connection
+from cryolattice.errors import ServerUnavailableError
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
 from cryolattice.settings import Settings
@@ -152,6 +153,20 @@ class System:
         self.ports = [free_port() for _ in range(REPLICAS)]
         for number in range(REPLICAS):
             self.servers.append(self.start_server(number))
+        deadline = time.monotonic() + 60
+        for number in range(REPLICAS):
+            while not self._answers(number):
+                if time.monotonic() > deadline:
+                    raise RuntimeError((self.folder / "parts.log").read_text()[-3000:])
+                time.sleep(0.2)
+
+    def _answers(self, number: int) -> bool:
+        try:
+            with self.connect(number) as connection:
+                connection.list_jobs()
+        except ServerUnavailableError:
+            return False
+        return True
 
     def start_server(self, number: int) -> subprocess.Popen[bytes]:
         """Start one replica at its port."""

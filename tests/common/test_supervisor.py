@@ -314,3 +314,22 @@ def test_a_question_of_two_servers_is_computed_once(
     assert (first.progress.reused, second.progress.reused) == (0, second.progress.tile_count)
     messages = [job.state_message for _, job in ledger.events(second.name, 0)]
     assert not any("building" in message for message in messages)
+
+
+def test_a_job_that_two_servers_dispatch_runs_once(
+    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec(LARGE))
+    other = Supervisor(settings, ledger)
+
+    async def steps(supervisor: Supervisor) -> None:
+        try:
+            for each in (supervisor, other):
+                each.dispatch(name, "models")
+            await asyncio.gather(*supervisor._tasks.values(), *other._tasks.values())
+        finally:
+            await other.close()
+
+    _supervised(settings, ledger, steps)
+    assert ledger.get(name).job.attempt == 1
+    assert ledger.get(name).job.state == job_pb2.JOB_STATE_SUCCEEDED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -28,6 +29,11 @@ _BEAT_SECONDS = 1.0
 _STOP_WITHIN_SECONDS = 4.0
 
 log = structlog.get_logger()
+
+
+def owner_prefix(process_id: int) -> str:
+    """Return how the owners of leases begin whose work this machine's process does."""
+    return f"{socket.gethostname()}-{process_id}-"
 
 
 class JobContext:

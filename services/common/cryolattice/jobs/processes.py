@@ -17,7 +17,7 @@ from typing import IO, Any
 from google.rpc import status_pb2
 
 from cryolattice.error_status import from_status
-from cryolattice.jobs.context import PARENT_VARIABLE
+from cryolattice.jobs.context import PARENT_VARIABLE, owner_prefix
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
 
@@ -30,17 +30,19 @@ class ProcessEndedError(Exception):
 
     Parameters
     ----------
-    code : int
-        Its exit code; minus the signal that ended it.
+    process : Process
+        It has ended.
     log_place : str
         Where its log is.
     """
 
-    def __init__(self, code: int, log_place: str) -> None:
+    def __init__(self, process: Process, log_place: str) -> None:
+        code = process.returncode or 0
         super().__init__(
             f"its process ended with code {code} before the work was done, see {log_place}"
         )
         self.exit_code = code
+        self.owner_prefix = owner_prefix(process.pid)
 
 
 class Processes:
@@ -82,10 +84,10 @@ class Processes:
                 stdout=log_file,
                 stderr=log_file,
             )
-            code = await process.wait()
+            await process.wait()
             self._alive.discard(process)
-        if code not in {0, 1, 130}:
-            raise ProcessEndedError(code, self._log_place(identifier))
+        if process.returncode not in {0, 1, 130}:
+            raise ProcessEndedError(process, self._log_place(identifier))
 
     async def ask_worker(self, request: dict[str, Any]) -> dict[str, Any]:
         """Have a worker do something and return its answer.
@@ -115,9 +117,9 @@ class Processes:
             await process.wait()
             raise
         if not line:
-            code = await process.wait()
+            await process.wait()
             self._alive.discard(process)
-            raise ProcessEndedError(code, self._log_place("workers"))
+            raise ProcessEndedError(process, self._log_place("workers"))
         self._idle.append(process)
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -22,7 +21,7 @@ from cryolattice.errors import (
     JobCancelledError,
     JobNotActiveError,
 )
-from cryolattice.jobs.context import LEASE_SECONDS, JobContext
+from cryolattice.jobs.context import LEASE_SECONDS, JobContext, owner_prefix
 from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_services
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.names import parse_resource, resource_name
@@ -89,7 +88,7 @@ def run_job(
     root = open_store(settings.store_url)
     record = ledger.get(name)
     _, kind = find_kind(record.job.kind, installed_services().values())
-    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    owner = owner_prefix(os.getpid()) + uuid4().hex[:8]
     job = ledger.begin_attempt(name, owner, LEASE_SECONDS)
     output = DatasetWriter(root, record.dataset_kind, record.dataset_id, job.attempt)
     context = JobContext(ledger, job, owner, Inputs(root), output)

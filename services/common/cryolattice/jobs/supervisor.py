@@ -39,7 +39,7 @@ _TELL_SECONDS = 2.0
 _AGAIN_SECONDS = 0.5
 _ADOPT_SECONDS = 1.0
 # so long a queued job waits for the server that was asked for it
-_CREATOR_SECONDS = 3.0
+_CREATOR_SECONDS = 10.0
 # a job whose processes die so often is not tried again by itself
 _MOST_ATTEMPTS = 5
 # what reading a file may take: a start, and a slow disk and store
@@ -213,7 +213,6 @@ class Supervisor:
         record = await asyncio.to_thread(self._ledger.get, name)
         if record.job.state in TERMINAL or record.held or self._closing:
             return True
-        attempt = record.job.attempt + 1
         died: ProcessEndedError | None = None
         try:
             if kind.tiled:
@@ -222,20 +221,28 @@ class Supervisor:
                 await self._processes.ask_worker({"job": name})
         except ProcessEndedError as error:
             died = error
+        if died is not None:
+            record = await asyncio.to_thread(self._ledger.get, name)
+            if record.held and record.owner.startswith(died.owner_prefix):
+                await self._give_back(name, record.job.attempt, str(died))
         record = await asyncio.to_thread(self._ledger.get, name)
-        if record.job.state in TERMINAL or record.job.attempt > attempt:
-            return True
-        if record.job.state != job_pb2.JOB_STATE_QUEUED and record.job.attempt == attempt:
-            why = _INTERRUPTED if self._closing else f"{died or 'its process ended'}; tried again"
-            if attempt >= _MOST_ATTEMPTS and not self._closing:
-                raise InternalError(f"after {attempt} attempts: {died or 'its process ended'}")
-            write = log.info if self._closing else log.warning
-            write("job goes back to the queue", job=name, attempt=attempt, why=why)
-            await asyncio.to_thread(self._ledger.release, name, attempt, why)
-        return self._closing
+        return record.job.state in TERMINAL or record.held
 
-    def _fail(self, name: str, error: CryolatticeError) -> None:
-        """End a job that cannot be run here; one that somebody works on is left to them."""
+    async def _give_back(self, name: str, attempt: int, why: str) -> None:
+        """Queue a job again whose process here died at work."""
+        if self._closing:
+            why = _INTERRUPTED
+        elif attempt >= _MOST_ATTEMPTS:
+            failure = InternalError(f"after {attempt} attempts: {why}")
+            await asyncio.to_thread(self._fail, name, failure, at_work=True)
+            return
+        else:
+            why = f"{why}; tried again"
+            log.warning("job goes back to the queue", job=name, attempt=attempt, why=why)
+        await asyncio.to_thread(self._ledger.release, name, attempt, why)
+
+    def _fail(self, name: str, error: CryolatticeError, *, at_work: bool = False) -> None:
+        """End a job that cannot be run here; one that somebody else works on is left to them."""
 
         def change(job: job_pb2.Job) -> None:
             if job.state == job_pb2.JOB_STATE_CANCELLING:
@@ -246,6 +253,7 @@ class Supervisor:
                 job.error.CopyFrom(to_status(error))
 
         try:
-            self._ledger.update(name, change)
+            if at_work or not self._ledger.get(name).held:
+                self._ledger.update(name, change)
         except CryolatticeError as left:
             log.info("job left alone", job=name, why=left.message)

@@ -37,6 +37,7 @@ class JobRecord:
     dataset_id: str
     lease_until: float
     traceparents: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def held(self) -> bool:
@@ -99,6 +100,7 @@ def job_record(row: RowMapping) -> JobRecord:
         dataset_id=row["dataset_id"],
         lease_until=row["lease_until"],
         traceparents=tuple(row["traceparents"].split()),
+        owner=row["owner"],
     )
 
 
