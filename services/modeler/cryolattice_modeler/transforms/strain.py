@@ -1,0 +1,48 @@
+"""A crystal that is strained as a whole."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_modeler.transforms.provenance import with_record
+
+_GREATEST = 0.2
+
+
+def strained(atoms: ase.Atoms, strain: ArrayLike) -> ase.Atoms:
+    """Stretch a structure, cell and positions: r' = (1 + strain) r.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    strain : (3, 3) array_like
+        Symmetric, along x, y, z; 0.01 is 1 %. Shear components are half the change of the angle.
+
+    Returns
+    -------
+    ase.Atoms
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not symmetric, or a component is above 0.2.
+    """
+    tensor = np.asarray(strain, dtype=np.float64)
+    if (
+        tensor.shape != (3, 3)
+        or not np.isfinite(tensor).all()
+        or not np.allclose(tensor, tensor.T, atol=1e-12)
+        or np.abs(tensor).max() > _GREATEST
+    ):
+        raise InvalidInputError(
+            f"strain is {tensor.tolist()}: give a symmetric 3 x 3 matrix with components of at "
+            f"most {_GREATEST:g}; a turn is no strain",
+            field="strain",
+        )
+    result = atoms.copy()
+    result.set_cell(np.asarray(atoms.cell) @ (np.eye(3) + tensor), scale_atoms=False)
+    result.positions = atoms.positions @ (np.eye(3) + tensor)
+    return with_record(result, "strained", strain=tensor.tolist())
