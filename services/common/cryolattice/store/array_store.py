@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlparse
@@ -27,6 +28,8 @@ from cryolattice.store.traffic import TRAFFIC
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+# how long a server may be away
+_PATIENCE_SECONDS = 120
 # how obstore names a file that is being written
 _STAGED = re.compile(r"#\d+$")
 
@@ -232,7 +235,19 @@ class BucketStore(_ObjectsOfObstore):
     """Objects of an S3 bucket; endpoint and credentials come from the ``AWS_*`` variables."""
 
     def _open(self) -> ObjectStore:
-        return S3Store.from_url(self.url)
+        # a server that is started again must not cost hours of work
+        return S3Store.from_url(
+            self.url,
+            retry_config={
+                "backoff": {
+                    "init_backoff": timedelta(seconds=0.1),
+                    "max_backoff": timedelta(seconds=5),
+                    "base": 2,
+                },
+                "max_retries": 100,
+                "retry_timeout": timedelta(seconds=_PATIENCE_SECONDS),
+            },
+        )
 
     def persist(self, keys: Iterable[str]) -> None:
         """Do nothing: what the server has acknowledged is its to keep."""
