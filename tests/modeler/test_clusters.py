@@ -81,6 +81,27 @@ def test_suggests_nothing_where_the_hydrogens_are_there(make_cif: MakeCif) -> No
     assert suggest_clusters(parent) == {"B1": "BH4"}
 
 
+def test_clusters_need_room(make_cif: MakeCif) -> None:
+    atoms = [("N1", "N", 0, 0, 0, "1"), ("Na1", "Na", 0.3, 0, 0, "0.5")]
+    tight = read_parent_crystal(make_cif((5, 5, 5, 90, 90, 90), atoms), "tight.cif")
+    message = r"NH2 on site N1.*within 0\.47 angstrom of Na1"
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        validate_clusters(tight, {"N1": "NH2"}, "mean")
+    assert caught.value.field == "clusters"
+    assert validate_clusters(tight, {"N1": "NH2"}, "none") == {}
+    assert suggest_clusters(tight) == {}
+    # two ions, 2.2 angstrom apart: bare, but 1.03 + 1.22 leaves nothing between them
+    atoms = [
+        ("N1", "N", 0, 0, 0, "1"),
+        ("B1", "B", 0.44, 0, 0, "1"),
+        ("A", "K", 0.7, 0.5, 0.5, "0.5"),
+    ]
+    pair = read_parent_crystal(make_cif((5, 5, 5, 90, 90, 90), atoms), "pair.cif")
+    with pytest.raises(InvalidInputError, match=r"0\.00 angstrom of hydrogens of BH4 on B1"):
+        validate_clusters(pair, {"N1": "NH2", "B1": "BH4"}, "random")
+    assert suggest_clusters(pair) == {}
+
+
 @pytest.mark.parametrize(
     ("clusters", "hydrogens", "message"),
     [

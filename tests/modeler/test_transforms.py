@@ -177,6 +177,12 @@ def test_clusters_at_random_and_as_given(perovskite: ase.Atoms) -> None:
     assert oxide.symbols[0] == "O"
 
 
+def test_molecules_take_the_occupancy_of_their_site(perovskite: ase.Atoms) -> None:
+    perovskite.arrays["occupancy"] = np.array([1, 0.5, 1, 1, 1])
+    filled = place_molecule(perovskite, [0, 1], "NH2", seed=1)
+    assert filled.arrays["occupancy"].tolist() == [1, 0.5, 1, 1, 1, 1, 1, 0.5, 0.5]
+
+
 def test_distinct_orientations_on_a_cubic_site(perovskite: ase.Atoms) -> None:
     # m-3m: the two ways a tetrahedron fits into a cube are mirror images
     assert len(distinct_orientations(perovskite, 0, "BH4")) == 1

@@ -23,6 +23,9 @@ HYDROGEN_MODES: tuple[str, ...] = get_args(HydrogenMode)
 BARE_NEIGHBOUR_ANGSTROM = 2.0
 """A boron or nitrogen without an atom this near is taken for the centre of a cluster ion."""
 
+CLOSEST_ANGSTROM = 0.5
+"""Room that a cluster's hydrogens need to its neighbours."""
+
 # Exact for polynomials to this degree: the shell's mean phase is right to 5e-4 at 0.5 1/angstrom
 # and 1e-2 at 0.75 1/angstrom for a bond of 1.22 angstrom.
 _LEBEDEV_DEGREE = 11
@@ -86,9 +89,10 @@ def cluster_named(name: str) -> Cluster:
 def suggest_clusters(parent: ParentCrystal) -> dict[str, str]:
     """Suggest cluster ions for bare boron and nitrogen sites.
 
-    A fully occupied B or N site without any atom, hydrogen included, within 2 angstrom is taken
-    for the centre of BH4 or NH2. It is a guess from the missing bonds (a nitride ion looks the
-    same), so the caller should tell the user what was assumed.
+    A fully occupied B or N site without any atom, hydrogen included, within 2 angstrom, and with
+    room for the hydrogens, is taken for the centre of BH4 or NH2. It is a guess from
+    the missing bonds (a nitride ion looks the same), so the caller should tell the user what was
+    assumed.
 
     Parameters
     ----------
@@ -100,22 +104,31 @@ def suggest_clusters(parent: ParentCrystal) -> dict[str, str]:
         Name of the cluster for the label of each such site.
     """
     by_centre = {cluster.centre: cluster.name for cluster in CLUSTERS.values()}
-    suggested: dict[str, str] = {}
+    bare: dict[int, Cluster] = {}
     for index, site in enumerate(parent.sites):
         element = site.occupants[0][0]
         if site.is_partial or element not in by_centre:
             continue
         if _nearest_angstrom(parent, index) >= BARE_NEIGHBOUR_ANGSTROM:
-            suggested[site.label] = by_centre[element]
-    return suggested
+            bare[index] = CLUSTERS[by_centre[element]]
+    return {
+        parent.sites[index].label: cluster.name
+        for index, cluster in bare.items()
+        if _least_room(parent, index, bare)[1] >= CLOSEST_ANGSTROM
+    }
 
 
 def _nearest_angstrom(parent: ParentCrystal, index: int) -> float:
+    return float(_distances_angstrom(parent, index).min())
+
+
+def _distances_angstrom(parent: ParentCrystal, index: int) -> NDArray[np.float64]:
+    """Return how near each site, or another image of the same one, comes to a site."""
     shifts = np.indices((5, 5, 5)).reshape(3, -1).T - 2
     delta = parent.fractional[:, None, :] + shifts[None] - parent.fractional[index]
     distances = np.linalg.norm(delta @ parent.cell_angstrom, axis=-1)
     distances[index, np.all(shifts == 0, axis=1)] = np.inf
-    return float(distances.min())
+    return np.asarray(distances.min(axis=1), dtype=np.float64)
 
 
 def validate_clusters(
@@ -140,7 +153,7 @@ def validate_clusters(
     ------
     InvalidInputError
         If a label, a cluster's name or the mode is unknown, a cluster is put on another element
-        than its centre, or on a partially occupied site.
+        than its centre, or on a partially occupied site, or its hydrogens can touch a neighbour.
     """
     if hydrogens not in HYDROGEN_MODES:
         raise InvalidInputError(
@@ -168,7 +181,37 @@ def validate_clusters(
                     field="clusters",
                 )
             placed[index] = cluster
-    return {} if hydrogens == "none" else placed
+    if hydrogens == "none":
+        return {}
+    for index in placed:
+        _require_room(parent, index, placed)
+    return placed
+
+
+def _require_room(parent: ParentCrystal, index: int, placed: Mapping[int, Cluster]) -> None:
+    """Refuse a cluster whose hydrogens can touch a neighbour, or its hydrogens, as they turn."""
+    other, gap = _least_room(parent, index, placed)
+    if gap >= CLOSEST_ANGSTROM:
+        return
+    whose = f"hydrogens of {placed[other].name} on " if other in placed else ""
+    raise InvalidInputError(
+        f"cluster {placed[index].name} on site {parent.sites[index].label}: its hydrogens can come "
+        f"within {max(gap, 0.0):.2f} angstrom of {whose}{parent.sites[other].label}; at least "
+        f"{CLOSEST_ANGSTROM:g} is needed: place no cluster there",
+        field="clusters",
+    )
+
+
+def _least_room(
+    parent: ParentCrystal, index: int, placed: Mapping[int, Cluster]
+) -> tuple[int, float]:
+    """Return the neighbour that a cluster's hydrogens come nearest to, and how near, angstrom."""
+    reach = [
+        placed[other].bond_angstrom if other in placed else 0.0
+        for other in range(len(parent.sites))
+    ]
+    gaps = _distances_angstrom(parent, index) - placed[index].bond_angstrom - reach
+    return int(np.argmin(gaps)), float(gaps.min())
 
 
 @cache

@@ -98,7 +98,9 @@ def place_molecule(
     for name in ("occupancy", "occupancies"):
         if name in result.arrays:
             added.arrays[name] = np.repeat(result.arrays[name][chosen], len(arms))
-    info = dict(result.info)
+    # ASE's own table of occupancies, which the new atoms are not in: the array has them
+    info = {key: value for key, value in result.info.items() if key != "occupancy"}
+    result.arrays.pop("spacegroup_kinds", None)
     result += added
     result.info = info
     result.arrays["molecule"] = np.concatenate([marks, np.array(owners, dtype=marks.dtype)])
