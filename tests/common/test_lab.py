@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,14 @@ import cryolattice
 from cryolattice.client import embedded
 from cryolattice.client.connection import Connection
 from cryolattice.client.lab import Lab, connect
-from cryolattice.errors import InvalidInputError, PreconditionError, UnreadableFileError
+from cryolattice.errors import (
+    CryolatticeError,
+    InvalidInputError,
+    PreconditionError,
+    UnreadableFileError,
+)
 from cryolattice.settings import Settings
-from cryolattice.workflows.orderings import enumerate_orderings
+from cryolattice.workflows.orderings import EnumerateOptions, enumerate_orderings
 
 PARENT = "na2nh2bh4_cubic.cif"
 
@@ -25,7 +31,9 @@ def quiet(lab: Connection) -> Lab:
 
 def test_orderings(quiet: Lab, lab: Connection, examples: Path) -> None:
     found = quiet.enumerate(str(examples / PARENT), (2, 2, 1))
-    assert found.to_dict() == enumerate_orderings(lab, examples / PARENT, (2, 2, 1))
+    assert found.to_dict() == enumerate_orderings(
+        lab, examples / PARENT, EnumerateOptions(supercell=(2, 2, 1))
+    )
     assert (found.total, found.classes, len(found)) == (495, 35, 35)
     assert sum(ordering.multiplicity for ordering in found) == 495
     assert found[found[3].id] is found[3]
@@ -118,3 +126,46 @@ def test_the_package_offers_its_names() -> None:
     for name in cryolattice.__all__:
         assert getattr(cryolattice, name).__doc__
         assert name in dir(cryolattice)
+
+
+def test_orderings_of_any_supercell(quiet: Lab, examples: Path, tmp_path: Path) -> None:
+    parent = examples / PARENT
+    assert quiet.count_orderings(parent, (3, 2, 2)) == {
+        "total": 1_251_677_700,
+        "classes": 6_849_807,
+    }
+    diagonal = ((1, 1, 0), (-1, 1, 0), (0, 0, 2))
+    whole = quiet.enumerate(parent, diagonal, out=tmp_path / "out", cif_symmetry="found")
+    assert (whole.total, whole.classes, len(whole)) == (495, 32, 32)
+    written = {path.stem: path.read_text() for path in (tmp_path / "out").glob("*.cif")}
+    assert set(written) == {ordering.id for ordering in whole}
+    assert all("_space_group_symop_operation_xyz" in text for text in written.values())
+    drawn = quiet.enumerate(parent, diagonal, sample=4, seed=1)
+    assert {ordering.id for ordering in drawn} < set(written)
+    assert drawn.to_dict()["sample"] == {"size": 4, "seed": 1, "probability": 4 / 32}
+    small = quiet.enumerate(parent, up_to_index=2).to_dict()
+    assert [item["index"] for item in small["superlattices"]] == [1, 2, 2, 2]
+    assert {row["superlattice"] for row in small["orderings"]} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({}, "supercell"),
+        ({"supercell": (2, 2, 1), "up_to_index": 2}, "supercell"),
+        ({"supercell": (2, 2)}, "supercell"),
+        ({"supercell": ((1, 0, 0), (0, 1, 0), (1, 1, 0))}, "supercell"),
+        ({"supercell": (2, 2, 1), "limit": 34}, "limit"),
+        ({"supercell": (2, 2, 1), "sample": 0}, "sample"),
+        ({"supercell": (2, 2, 1), "sample": 2, "seed": -1}, "seed"),
+        ({"up_to_index": 13}, "up_to_index"),
+        ({"supercell": (2, 2, 1), "cif_symmetry": "p3"}, "cif_symmetry"),
+    ],
+)
+def test_bad_enumerations_leave_nothing(
+    quiet: Lab, examples: Path, tmp_path: Path, options: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(CryolatticeError) as caught:
+        quiet.enumerate(examples / PARENT, out=tmp_path / "out", **options)
+    assert caught.value.field == field
+    assert list(tmp_path.iterdir()) == []

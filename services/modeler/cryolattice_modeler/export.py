@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ase
-import gemmi
 import numpy as np
-from ase.data import chemical_symbols
 
+from cryolattice_modeler.structure_cif import Structure, structure_to_cif
 from cryolattice_modeler.structures import Model
 
 
@@ -44,34 +43,14 @@ def model_to_cif(model: Model) -> str:
     -------
     str
     """
-    document = gemmi.cif.Document()
-    block = document.add_new_block(model.model_id)
-    cell = _cell_parameters(model)
-    names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-    for name, value in zip(names, cell, strict=True):
-        block.set_pair(f"_cell_{name}", f"{value:.6f}")
-    block.set_pair("_space_group_name_H-M_alt", gemmi.cif.quote("P 1"))
-    block.set_pair("_space_group_IT_number", "1")
-    block.init_loop("_space_group_symop_", ["operation_xyz"]).add_row([gemmi.cif.quote("x,y,z")])
-    loop = block.init_loop(
-        "_atom_site_", ["label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy"]
+    structure = Structure(
+        name=model.model_id,
+        cell_angstrom=model.cell_angstrom,
+        numbers=model.numbers,
+        fractional=model.positions_angstrom @ np.linalg.inv(model.cell_angstrom),
+        occupancies=model.occupancies,
     )
-    fractional = model.positions_angstrom @ np.linalg.inv(model.cell_angstrom)
-    counted: dict[str, int] = {}
-    for number, position, weight in zip(model.numbers, fractional, model.occupancies, strict=True):
-        symbol = chemical_symbols[int(number)]
-        counted[symbol] = counted.get(symbol, 0) + 1
-        x, y, z = (f"{value + 0.0:.6f}" for value in position)
-        loop.add_row([f"{symbol}{counted[symbol]}", symbol, x, y, z, f"{weight:.6f}"])
-    return "\n".join([*_header(model), str(document.as_string())])
-
-
-def _cell_parameters(model: Model) -> list[float]:
-    """Lengths in angstrom, then angles in degrees."""
-    lengths = np.linalg.norm(model.cell_angstrom, axis=1)
-    unit = model.cell_angstrom / lengths[:, None]
-    angles = [np.degrees(np.arccos(unit[i] @ unit[j])) for i, j in ((1, 2), (0, 2), (0, 1))]
-    return [*(float(x) for x in lengths), *(float(x) for x in angles)]
+    return structure_to_cif(structure, comments=_header(model))
 
 
 def _header(model: Model) -> list[str]:

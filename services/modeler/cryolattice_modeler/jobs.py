@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.common.v1.crystal_pb2 import PlaneCell, Supercell
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
+from cryolattice_modeler.enumeration import read_parent, supercell_size
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
     from cryolattice.store.writer import DatasetWriter
-    from cryolattice_modeler.crystal import ParentCrystal
     from cryolattice_modeler.orderings import Ordering
     from cryolattice_modeler.structures import Model
 
@@ -38,37 +38,6 @@ _HYDROGENS = {
 }
 
 
-@dataclass(frozen=True)
-class OrderingCount:
-    """How many orderings there are, and what the sites suggest."""
-
-    total: int
-    classes: int
-    sites: int
-    vacancies: int
-    suggested_clusters: dict[str, str]
-    axis_lengths_angstrom: list[float]
-
-
-def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> ParentCrystal:
-    """Read the crystal of a request; errors as `read_parent_crystal`."""
-    from cryolattice_modeler.crystal import read_parent_crystal  # noqa: PLC0415
-
-    if not crystal.cif.strip():
-        raise InvalidInputError(
-            "parent_crystal.cif is empty: give the text of a CIF", field="parent_crystal.cif"
-        )
-    name = crystal.file_name or "the parent crystal"
-    return read_parent_crystal(crystal.cif, name, require_disorder=require_disorder)
-
-
-def supercell_sizes(supercell: Supercell) -> tuple[int, int, int]:
-    """Return the supercell of a request; errors as `validate_supercell`."""
-    from cryolattice_modeler.supercell import validate_supercell  # noqa: PLC0415
-
-    return validate_supercell((supercell.a, supercell.b, supercell.c))
-
-
 def describe(crystal: modeler_pb2.Crystal) -> modeler_pb2.DescribeCrystalResponse:
     """Read a crystal and describe it; errors as `read_parent_crystal`."""
     from cryolattice_modeler.plane_cells import projected_cell  # noqa: PLC0415
@@ -85,67 +54,14 @@ def describe(crystal: modeler_pb2.Crystal) -> modeler_pb2.DescribeCrystalRespons
     )
 
 
-def count(crystal: modeler_pb2.Crystal, supercell: Supercell) -> OrderingCount:
-    """Count orderings and classes; errors as `count_orderings`."""
-    from cryolattice_modeler.clusters import suggest_clusters  # noqa: PLC0415
-    from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
-    from cryolattice_modeler.supercell import VACANCY, disordered_supercell  # noqa: PLC0415
-
-    parent = read_parent(crystal)
-    sizes = supercell_sizes(supercell)
-    layout = disordered_supercell(parent, sizes)
-    total, classes = count_orderings(parent, sizes)
-    vacancies = sum(
-        number
-        for sublattice in layout.sublattices
-        for element, number in zip(sublattice.species, sublattice.counts, strict=True)
-        if element == VACANCY
-    )
-    lengths = np.linalg.norm(parent.cell_angstrom, axis=1) * np.asarray(sizes)
-    return OrderingCount(
-        total, classes, layout.site_count, vacancies, suggest_clusters(parent), lengths.tolist()
-    )
-
-
-def enumerate_with_cif(
-    crystal: modeler_pb2.Crystal, supercell: Supercell, with_cif: bool
-) -> Iterator[tuple[Ordering, str]]:
-    """Yield each class's representative, with its structure as a CIF where asked for."""
-    from cryolattice_modeler.export import model_to_cif  # noqa: PLC0415
-    from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
-    from cryolattice_modeler.structures import build_models  # noqa: PLC0415
-
-    parent = read_parent(crystal)
-    sizes = supercell_sizes(supercell)
-    orderings = enumerate_orderings(parent, sizes)
-
-    def structure(ordering: Ordering) -> str:
-        if not with_cif:
-            return ""
-        (model,) = build_models(
-            parent,
-            sizes,
-            [ordering],
-            zone_axes="c",
-            clusters={},
-            hydrogens="none",
-            seed=0,
-            include_disordered=False,
-        )
-        return model_to_cif(model)
-
-    return ((ordering, structure(ordering)) for ordering in orderings)
-
-
 def draw(crystal: modeler_pb2.Crystal, supercell: Supercell) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a contact sheet of all classes; errors as `enumerate_orderings`."""
     from cryolattice_modeler.contact_sheet import draw_contact_sheet  # noqa: PLC0415
     from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
     from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
-    from cryolattice_modeler.supercell import disordered_supercell  # noqa: PLC0415
+    from cryolattice_modeler.supercell import disordered_supercell, in_supercell  # noqa: PLC0415
 
-    parent = read_parent(crystal)
-    sizes = supercell_sizes(supercell)
+    parent, sizes = in_supercell(read_parent(crystal), supercell_size(supercell))
     total, classes = count_orderings(parent, sizes)
     orderings = enumerate_orderings(parent, sizes)
     layout = disordered_supercell(parent, sizes)
@@ -175,6 +91,7 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
     """Check a models spec and fill in its defaults."""
     from cryolattice_modeler.clusters import validate_clusters  # noqa: PLC0415
     from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
+    from cryolattice_modeler.supercell import in_supercell  # noqa: PLC0415
 
     spec.selection = spec.selection or modeler_pb2.SELECTION_ALL_ORDERINGS
     spec.zone_axes = spec.zone_axes or modeler_pb2.ZONE_AXES_C
@@ -190,7 +107,7 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
             "ordering_ids go with selection ALL_ORDERINGS: leave them out", field="ordering_ids"
         )
     parent = read_parent(spec.parent_crystal, require_disorder=not as_given)
-    sizes = supercell_sizes(spec.supercell)
+    parent, sizes = in_supercell(parent, supercell_size(spec.supercell))
     validate_clusters(parent, dict(spec.clusters), _HYDROGENS[spec.hydrogens])
     if as_given:
         models = 1
@@ -221,10 +138,11 @@ def run_models(context: JobContext, spec: modeler_pb2.ModelsSpec) -> None:
     """
     from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
     from cryolattice_modeler.structures import build_models  # noqa: PLC0415
+    from cryolattice_modeler.supercell import in_supercell  # noqa: PLC0415
 
     as_given = spec.selection == modeler_pb2.SELECTION_AS_GIVEN
     parent = read_parent(spec.parent_crystal, require_disorder=not as_given)
-    sizes = supercell_sizes(spec.supercell)
+    parent, sizes = in_supercell(parent, supercell_size(spec.supercell))
     context.progress(0, 3, "enumerating orderings")
     orderings: list[Ordering] = [] if as_given else list(enumerate_orderings(parent, sizes))
     if spec.ordering_ids:

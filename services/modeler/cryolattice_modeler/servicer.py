@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 import grpc.aio
 
 from cryolattice.server.backend import Backend
-from cryolattice_api.common.v1 import crystal_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
-from cryolattice_modeler import jobs, view_lists
+from cryolattice_modeler import enumeration, jobs, view_lists
 
 _BATCH = 64
 _PART_BYTES = 1 << 20
@@ -35,41 +35,20 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
         request: modeler_pb2.CountOrderingsRequest,
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> modeler_pb2.CountOrderingsResponse:
-        count = await asyncio.to_thread(jobs.count, request.parent_crystal, request.supercell)
-        return modeler_pb2.CountOrderingsResponse(
-            total=str(count.total),
-            classes=str(count.classes),
-            site_count=count.sites,
-            vacancy_count=count.vacancies,
-            suggested_clusters=count.suggested_clusters,
-            axis_lengths_angstrom=count.axis_lengths_angstrom,
-        )
+        return await asyncio.to_thread(enumeration.count, request)
 
     async def EnumerateOrderings(
         self,
         request: modeler_pb2.EnumerateOrderingsRequest,
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[modeler_pb2.EnumerateOrderingsResponse]:
-        found = await asyncio.to_thread(
-            jobs.enumerate_with_cif, request.parent_crystal, request.supercell, request.with_cif
-        )
+        found = await asyncio.to_thread(enumeration.enumerate_orderings, request)
         while True:
-            batch = await asyncio.to_thread(lambda: [next(found, None) for _ in range(_BATCH)])
-            for item in batch:
-                if item is None:
-                    return
-                ordering, cif = item
-                yield modeler_pb2.EnumerateOrderingsResponse(
-                    ordering=modeler_pb2.Ordering(
-                        id=ordering.ordering_id,
-                        multiplicity=ordering.multiplicity,
-                        vacant_sites=[
-                            crystal_pb2.Site(x=x, y=y, z=z) for x, y, z in ordering.vacant
-                        ],
-                        space_group=ordering.space_group,
-                    ),
-                    cif=cif,
-                )
+            batch = await asyncio.to_thread(lambda: list(islice(found, _BATCH)))
+            for response in batch:
+                yield response
+            if not batch:
+                return
 
     async def DrawOrderings(
         self,
@@ -101,4 +80,13 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> modeler_pb2.CreateModelsJobResponse:
         job, estimate = await self._backend.create_job("modeler", jobs.MODELS, request)
-        return modeler_pb2.CreateModelsJobResponse(job=job, estimate=estimate)
+        response = modeler_pb2.CreateModelsJobResponse(job=job, estimate=estimate)
+        if request.validate_only and request.spec.selection != modeler_pb2.SELECTION_AS_GIVEN:
+            count = await asyncio.to_thread(
+                enumeration.count,
+                modeler_pb2.CountOrderingsRequest(
+                    parent_crystal=request.spec.parent_crystal, supercell=request.spec.supercell
+                ),
+            )
+            response.total, response.classes = count.total, count.classes
+        return response

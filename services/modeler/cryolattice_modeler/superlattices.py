@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cryolattice.errors import CompositionError, InvalidInputError, LimitExceededError
 from cryolattice_modeler.counting import count_classes, total_orderings
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import MAX_CLASSES, Ordering, enumerate_orderings
-from cryolattice_modeler.sublattices import IntMatrix, in_primitive_cell, inequivalent_sublattices
+from cryolattice_modeler.sublattices import (
+    IntMatrix,
+    in_primitive_cell,
+    inequivalent_sublattices,
+    primitive_axes,
+)
 from cryolattice_modeler.supercell import cells_for_composition, disordered_supercell
 
-MAX_INDEX = 64
+MAX_INDEX = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +31,10 @@ class Superlattice:
     ----------
     parent : ParentCrystal
         In its primitive cell.
+    primitive_axes : (3, 3) array
+        That cell's axes in units of the given one's.
     matrix : (3, 3) int array
-        Rows are the supercell's axes in units of that cell's.
+        Rows are the supercell's axes in units of the primitive cell's.
     index : int
         Number of primitive cells.
     total, classes : int
@@ -32,6 +42,7 @@ class Superlattice:
     """
 
     parent: ParentCrystal
+    primitive_axes: NDArray[np.float64]
     matrix: IntMatrix
     index: int
     total: int
@@ -45,7 +56,7 @@ class Superlattice:
 
 
 def superlattices(
-    parent: ParentCrystal, up_to_index: int, *, limit: int = MAX_CLASSES
+    parent: ParentCrystal, up_to_index: int, *, limit: int | None = MAX_CLASSES
 ) -> list[Superlattice]:
     """List the inequivalent supercells that hold the parent's composition.
 
@@ -53,8 +64,8 @@ def superlattices(
     ----------
     parent : ParentCrystal
     up_to_index : int
-        Greatest number of primitive cells, 1 to 64.
-    limit : int
+        Greatest number of primitive cells, 1 to 12.
+    limit : int, optional
         Refuse more classes than this in all of them together.
 
     Returns
@@ -77,7 +88,7 @@ def superlattices(
             f"up_to_index is {up_to_index}: give a number of primitive cells from 1 to {MAX_INDEX}",
             field="up_to_index",
         )
-    primitive = in_primitive_cell(parent)
+    primitive, axes = in_primitive_cell(parent), primitive_axes(parent)
     step = cells_for_composition(primitive)
     if step > up_to_index:
         raise CompositionError(
@@ -92,11 +103,11 @@ def superlattices(
             layout = disordered_supercell(primitive, matrix)
             found.append(
                 Superlattice(
-                    primitive, matrix, index, total_orderings(layout), count_classes(layout)
+                    primitive, axes, matrix, index, total_orderings(layout), count_classes(layout)
                 )
             )
             together = sum(item.classes for item in found)
-            if together > limit:
+            if limit is not None and together > limit:
                 raise LimitExceededError(
                     f"the supercells of up to {index} primitive cells have more than {together:,} "
                     f"classes of orderings, above the limit of {limit:,}: take up_to_index "

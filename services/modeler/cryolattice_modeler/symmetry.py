@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import gemmi
 import numpy as np
 import spglib
 from numpy.typing import NDArray
@@ -45,3 +46,19 @@ def reduced_axes(axes_angstrom: NDArray[np.float64]) -> NDArray[np.float64]:
         warnings.simplefilter("ignore", DeprecationWarning)
         reduced: NDArray[np.float64] | None = spglib.niggli_reduce(axes_angstrom)
     return axes_angstrom if reduced is None else reduced
+
+
+def standard_operations(hall_number: int) -> list[gemmi.Op]:
+    """Return the operations of a space group in one of spglib's 530 settings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        database = spglib.get_symmetry_from_database(hall_number)
+    if database is None:
+        raise AssertionError(f"spglib knows no Hall number {hall_number}")
+    operations = []
+    for rotation, translation in zip(database["rotations"], database["translations"], strict=True):
+        operation = gemmi.Op("x,y,z")
+        operation.rot = (np.asarray(rotation) * gemmi.Op.DEN).tolist()
+        operation.tran = np.rint(np.asarray(translation) * gemmi.Op.DEN).astype(int).tolist()
+        operations.append(operation)
+    return operations

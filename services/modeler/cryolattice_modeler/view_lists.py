@@ -10,7 +10,8 @@ import numpy as np
 from cryolattice.errors import InvalidInputError, LimitExceededError
 from cryolattice_api.common.v1 import crystal_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2
-from cryolattice_modeler.jobs import beam_directions, read_parent, supercell_sizes
+from cryolattice_modeler.enumeration import read_parent, supercell_size
+from cryolattice_modeler.jobs import beam_directions
 
 if TYPE_CHECKING:
     from cryolattice_modeler.candidates import ViewedOrdering
@@ -103,7 +104,7 @@ def compare(request: modeler_pb2.EnumerateViewsRequest) -> ViewList:
     from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
     from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
     from cryolattice_modeler.structure_factors import homometric_groups  # noqa: PLC0415
-    from cryolattice_modeler.supercell import disordered_supercell  # noqa: PLC0415
+    from cryolattice_modeler.supercell import disordered_supercell, in_supercell  # noqa: PLC0415
 
     request.zone_axes = request.zone_axes or modeler_pb2.ZONE_AXES_C
     k_max = request.k_max_per_angstrom
@@ -114,7 +115,7 @@ def compare(request: modeler_pb2.EnumerateViewsRequest) -> ViewList:
         )
     beam = beam_directions(request)
     parent = read_parent(request.parent_crystal)
-    sizes = supercell_sizes(request.supercell)
+    parent, sizes = in_supercell(parent, supercell_size(request.supercell))
     layout = disordered_supercell(parent, sizes)
     _, classes = count_orderings(parent, sizes)
     if classes > CLASS_LIMIT:

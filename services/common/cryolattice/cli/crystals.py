@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
+from cryolattice.errors import InvalidInputError
 
 _GROUPS_SHOWN = 12
 _IDS_SHOWN = 6
@@ -18,9 +20,45 @@ _IDS_SHOWN = 6
 Parent = Annotated[Path, typer.Argument(metavar="PARENT.cif", help="CIF of the parent crystal.")]
 
 
+Matrix = Annotated[
+    tuple[int, int, int, int, int, int, int, int, int] | None,
+    typer.Option(
+        help="Instead: the supercell's three axes in units of the parent's, nine numbers.",
+        metavar="AX AY AZ BX BY BZ CX CY CZ",
+    ),
+]
+
+
+class CifSymmetry(StrEnum):
+    """How structures are written down."""
+
+    P1 = "p1"
+    FOUND = "found"
+
+
 def enumerate_orderings(
     parent: Parent,
-    supercell: Supercell,
+    supercell: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(help="Parent cells along a, b and c.", metavar="M N P"),
+    ] = None,
+    matrix: Matrix = None,
+    up_to_index: Annotated[
+        int | None,
+        typer.Option(
+            help="Instead: every inequivalent supercell of up to so many primitive cells, each "
+            "with the orderings that no smaller one holds."
+        ),
+    ] = None,
+    count: Annotated[bool, typer.Option("--count", help="Count, and list nothing.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(help="Refuse more classes than this; 100,000 unless given.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(help="Draw so many classes at random instead, all equally likely."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -39,23 +77,49 @@ def enumerate_orderings(
         float,
         typer.Option(help="With --views --json: structure factors up to here, 1/angstrom."),
     ] = 0.0,
+    cif_symmetry: Annotated[
+        CifSymmetry,
+        typer.Option(help="CIFs list every atom (p1), or use the space group that is found."),
+    ] = CifSymmetry.P1,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """List every symmetry-inequivalent ordering of the partially occupied sites."""
+    from cryolattice.workflows.orderings import EnumerateOptions  # noqa: PLC0415
     from cryolattice.workflows.orderings import enumerate_orderings as run  # noqa: PLC0415
     from cryolattice.workflows.view_lists import beam_fields, compare_views  # noqa: PLC0415
 
+    if sum(choice is not None for choice in (supercell, matrix, up_to_index)) != 1:
+        raise InvalidInputError(
+            "give one of --supercell M N P, --matrix with nine numbers, and --up-to-index N",
+            field="supercell",
+        )
+    if count and out is not None:
+        raise InvalidInputError("--count writes no structures: leave out --out", field="out")
+    options = EnumerateOptions(
+        supercell=supercell if matrix is None else (matrix[0:3], matrix[3:6], matrix[6:9]),
+        up_to_index=up_to_index,
+        count_only=count,
+        limit=limit,
+        sample=sample,
+        seed=seed,
+        cif_symmetry=cif_symmetry.value,
+    )
+    if views is not None and (supercell is None or count or sample is not None):
+        raise InvalidInputError(
+            "--views compares all orderings of one --supercell: leave out the other choices",
+            field="views",
+        )
     if views is not None:
         beam_fields(views)  # before anything is written
     with session(server, quiet=as_json) as (lab, follow):
         result = run(
-            *(lab, parent, supercell),
+            *(lab, parent, options),
             out=out,
             on_progress=follow.counter("orderings"),
             on_page=follow.counter("contact sheet") if out is not None else None,
         )
-        if views is not None:
+        if views is not None and supercell is not None:
             result["views"] = compare_views(
                 *(lab, parent, supercell),
                 along=views,
@@ -65,21 +129,54 @@ def enumerate_orderings(
     if as_json:
         print_json(result)
         return
+    if "superlattices" in result:
+        _print_superlattices(result["superlattices"])
+    if "orderings" in result:
+        _print_orderings(result["orderings"])
+    classes = f"{result['classes']:,} class{'' if result['classes'] == 1 else 'es'}"
+    repeated = " (those of a smaller supercell counted again)" if "superlattices" in result else ""
+    console.print(f"{result['total']:,} orderings in {classes}{repeated}")
+    if "sample" in result:
+        drawn = result["sample"]
+        console.print(
+            f"a random sample of {drawn['size']:,} classes, seed {drawn['seed']}: "
+            f"each class is in it with probability {drawn['probability']:.3g}"
+        )
+    if "views" in result:
+        _print_views(result["views"])
+    if out is not None:
+        sheet = "" if "superlattices" in result or "sample" in result else " and a contact sheet"
+        console.print(f"CIFs{sheet} in {escape(str(out))}")
+
+
+def _print_orderings(orderings: list[dict[str, Any]]) -> None:
+    several = any("superlattice" in ordering for ordering in orderings)
     table = Table(box=None, header_style="bold")
+    if several:
+        table.add_column("supercell", justify="right")
     table.add_column("ordering")
     table.add_column("multiplicity", justify="right")
     table.add_column("space group")
-    table.add_column("vacant sites (units of the parent's axes)")
-    for ordering in result["orderings"]:
+    axes = "supercell" if several else "parent"
+    table.add_column(f"vacant sites (units of the {axes}'s axes)")
+    for ordering in orderings:
         sites = "  ".join(" ".join(f"{x:g}" for x in site) for site in ordering["vacant_sites"])
-        table.add_row(ordering["id"], str(ordering["multiplicity"]), ordering["space_group"], sites)
+        row = [ordering["id"], str(ordering["multiplicity"]), ordering["space_group"], sites]
+        table.add_row(*([str(ordering["superlattice"])] if several else []), *row)
     console.print(table)
-    classes = f"{result['classes']:,} class{'' if result['classes'] == 1 else 'es'}"
-    console.print(f"{result['total']:,} orderings in {classes}")
-    if views is not None:
-        _print_views(result["views"])
-    if out is not None:
-        console.print(f"CIFs and a contact sheet in {escape(str(out))}")
+
+
+def _print_superlattices(superlattices: list[dict[str, Any]]) -> None:
+    table = Table(box=None, header_style="bold")
+    for name in ("supercell", "primitive cells", "orderings", "classes"):
+        table.add_column(name, justify="right")
+    table.add_column("axes (units of the parent's)")
+    for place, item in enumerate(superlattices):
+        axes = "   ".join(" ".join(f"{x:g}" for x in axis) for axis in item["axes"])
+        table.add_row(
+            str(place), str(item["index"]), f"{item['total']:,}", f"{item['classes']:,}", axes
+        )
+    console.print(table)
 
 
 def _print_views(views: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ class ModelsQuestion:
 def models_question(
     lab: Connection,
     parent: Path,
-    supercell: tuple[int, int, int],
+    supercell: Sequence[int] | Sequence[Sequence[int]],
     *,
     zone_axes: str,
     clusters: str | dict[str, str],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryolattice.errors import InvalidInputError, UnreadableFileError
 from cryolattice.local_files import write_files
 from cryolattice_api.analyzer.v1 import analyzer_pb2
-from cryolattice_api.common.v1.crystal_pb2 import Supercell
+from cryolattice_api.common.v1.crystal_pb2 import LatticeMatrix, Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
@@ -66,20 +66,33 @@ def read_crystal(path: Path) -> modeler_pb2.Crystal:
     return modeler_pb2.Crystal(cif=text, file_name=path.name)
 
 
-def supercell_message(supercell: tuple[int, int, int]) -> Supercell:
-    """Return the message of a supercell.
+def supercell_message(supercell: Sequence[int] | Sequence[Sequence[int]]) -> Supercell:
+    """Return the message of a supercell: three numbers of cells, or a matrix of three rows.
 
     Raises
     ------
     InvalidInputError
-        A factor does not fit into 32 bits.
+        It is neither, or a number does not fit into 32 bits.
     """
-    if max(supercell, key=abs) > 10**6 or min(supercell) < -(10**6):
+    numbers: list[int] = []
+    rows = 0
+    for entry in supercell:
+        rows += not isinstance(entry, int)
+        numbers += [entry] if isinstance(entry, int) else list(entry)
+    shown = " ".join(map(str, numbers))
+    if (rows, len(numbers)) not in {(0, 3), (3, 9)}:
         raise InvalidInputError(
-            f"supercell is {' '.join(map(str, supercell))}: give small whole numbers",
+            f"supercell is {shown or 'empty'}: give three numbers of parent cells, or a matrix of "
+            "three rows of three",
             field="supercell",
         )
-    a, b, c = supercell
+    if max(map(abs, numbers)) > 10**6:
+        raise InvalidInputError(
+            f"supercell is {shown}: give small whole numbers", field="supercell"
+        )
+    if rows:
+        return Supercell(matrix=LatticeMatrix(entries=numbers))
+    a, b, c = numbers
     return Supercell(a=a, b=b, c=c)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cryolattice.client.datasets import Dataset
 from cryolattice.client.jobs import Job
@@ -14,7 +14,11 @@ from cryolattice.client.results.simulation import Simulation
 from cryolattice.client.results.views import Views
 from cryolattice.workflows.identify import GREATEST_THICKNESS_ANGSTROM
 from cryolattice.workflows.models import build_models, models_question
-from cryolattice.workflows.orderings import enumerate_orderings
+from cryolattice.workflows.orderings import (
+    EnumerateOptions,
+    SupercellSize,
+    enumerate_orderings,
+)
 from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
 from cryolattice.workflows.steps import AUTO_CLUSTERS
 from cryolattice.workflows.view_lists import compare_views
@@ -26,9 +30,14 @@ class CrystalQuestions(Asking):
     def enumerate(
         self,
         parent: FilePath,
-        supercell: tuple[int, int, int],
+        supercell: SupercellSize | None = None,
         *,
+        up_to_index: int | None = None,
+        limit: int | None = None,
+        sample: int | None = None,
+        seed: int = 0,
         out: FilePath | None = None,
+        cif_symmetry: Literal["p1", "found"] = "p1",
     ) -> Orderings:
         """List every symmetry-inequivalent ordering of the partially occupied sites.
 
@@ -36,10 +45,21 @@ class CrystalQuestions(Asking):
         ----------
         parent : path
             CIF of the parent crystal.
-        supercell : (int, int, int)
-            Parent cells along a, b and c.
+        supercell : (int, int, int), or three rows of three ints, optional
+            Parent cells along a, b and c, or the supercell's axes in units of the parent's.
+        up_to_index : int, optional
+            Instead: every inequivalent supercell of up to so many primitive cells, each with the
+            orderings that no smaller one holds.
+        limit : int, optional
+            Refuse more classes than this; 100,000 unless given.
+        sample : int, optional
+            Draw so many classes at random instead, all equally likely.
+        seed : int
+            Of the sample.
         out : path, optional
             A new folder for one CIF each, ``orderings.json``, and a contact sheet of all.
+        cif_symmetry : "p1" or "found"
+            CIFs list every atom, or the asymmetric unit in the space group that is found.
 
         Returns
         -------
@@ -48,13 +68,21 @@ class CrystalQuestions(Asking):
         Raises
         ------
         CryolatticeError
-            What is wrong with the crystal or the supercell.
+            What is wrong with the crystal or the options.
         """
+        options = EnumerateOptions(
+            supercell=supercell,
+            up_to_index=up_to_index,
+            limit=limit,
+            sample=sample,
+            seed=seed,
+            cif_symmetry=cif_symmetry,
+        )
         with self._waiting() as (connection, follow):
             document = enumerate_orderings(
                 connection,
                 Path(parent),
-                supercell,
+                options,
                 out=as_path(out),
                 on_progress=follow.counter("orderings"),
                 on_page=follow.counter("contact sheet") if out is not None else None,
@@ -105,10 +133,39 @@ class CrystalQuestions(Asking):
             )
         return Views.from_document(document)
 
+    def count_orderings(
+        self,
+        parent: FilePath,
+        supercell: SupercellSize | None = None,
+        *,
+        up_to_index: int | None = None,
+    ) -> dict[str, Any]:
+        """Count orderings and their classes exactly, without listing them.
+
+        Parameters
+        ----------
+        parent, supercell, up_to_index
+            As for `enumerate`.
+
+        Returns
+        -------
+        dict
+            ``total``, ``classes``; with `up_to_index` also ``superlattices``
+            [{index, axes, total, classes}], orderings that repeat in a smaller one included.
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal or the supercell.
+        """
+        options = EnumerateOptions(supercell=supercell, up_to_index=up_to_index, count_only=True)
+        with self._waiting() as (connection, _):
+            return enumerate_orderings(connection, Path(parent), options)
+
     def models(
         self,
         parent: FilePath,
-        supercell: tuple[int, int, int],
+        supercell: SupercellSize,
         *,
         orderings: Sequence[str] = (),
         zone_axes: str = "c",
@@ -120,8 +177,8 @@ class CrystalQuestions(Asking):
         ----------
         parent : path
             CIF of the parent crystal.
-        supercell : (int, int, int)
-            Parent cells along a, b and c.
+        supercell : (int, int, int), or three rows of three ints
+            Parent cells along a, b and c, or the supercell's axes in units of the parent's.
         orderings : sequence of str
             Only these ids; without them all, and the disordered crystal.
         zone_axes : str

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'cryolattice_api/common/v1/crystal.proto\x12\x19\x63ryolattice_api.common.v1\",\n\tSupercell\x12\t\n\x01\x61\x18\x01 \x01(\x05\x12\t\n\x01\x62\x18\x02 \x01(\x05\x12\t\n\x01\x63\x18\x03 \x01(\x05\"\'\n\x04Site\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\t\n\x01z\x18\x03 \x01(\x01\"F\n\tPlaneCell\x12\x12\n\na_angstrom\x18\x01 \x01(\x01\x12\x12\n\nb_angstrom\x18\x02 \x01(\x01\x12\x11\n\tgamma_deg\x18\x03 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'cryolattice_api/common/v1/crystal.proto\x12\x19\x63ryolattice_api.common.v1\"f\n\tSupercell\x12\t\n\x01\x61\x18\x01 \x01(\x05\x12\t\n\x01\x62\x18\x02 \x01(\x05\x12\t\n\x01\x63\x18\x03 \x01(\x05\x12\x38\n\x06matrix\x18\x04 \x01(\x0b\x32(.cryolattice_api.common.v1.LatticeMatrix\" \n\rLatticeMatrix\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\x05\"\'\n\x04Site\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\t\n\x01z\x18\x03 \x01(\x01\"F\n\tPlaneCell\x12\x12\n\na_angstrom\x18\x01 \x01(\x01\x12\x12\n\nb_angstrom\x18\x02 \x01(\x01\x12\x11\n\tgamma_deg\x18\x03 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryolattice_api.common.v1.c
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUPERCELL']._serialized_start=70
-  _globals['_SUPERCELL']._serialized_end=114
-  _globals['_SITE']._serialized_start=116
-  _globals['_SITE']._serialized_end=155
-  _globals['_PLANECELL']._serialized_start=157
-  _globals['_PLANECELL']._serialized_end=227
+  _globals['_SUPERCELL']._serialized_end=172
+  _globals['_LATTICEMATRIX']._serialized_start=174
+  _globals['_LATTICEMATRIX']._serialized_end=206
+  _globals['_SITE']._serialized_start=208
+  _globals['_SITE']._serialized_end=247
+  _globals['_PLANECELL']._serialized_start=249
+  _globals['_PLANECELL']._serialized_end=319
 # @@protoc_insertion_point(module_scope)

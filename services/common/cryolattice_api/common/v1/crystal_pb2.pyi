@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,30 +20,62 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Supercell(_message.Message):
-    """How many parent cells along each of its axes; each at least 1."""
+    """How many parent cells along each of its axes, each at least 1; or a matrix."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     A_FIELD_NUMBER: _builtins.int
     B_FIELD_NUMBER: _builtins.int
     C_FIELD_NUMBER: _builtins.int
+    MATRIX_FIELD_NUMBER: _builtins.int
     a: _builtins.int
     b: _builtins.int
     c: _builtins.int
+    @_builtins.property
+    def matrix(self) -> Global___LatticeMatrix:
+        """Instead of the three."""
+
     def __init__(
         self,
         *,
         a: _builtins.int = ...,
         b: _builtins.int = ...,
         c: _builtins.int = ...,
+        matrix: Global___LatticeMatrix | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matrix", b"matrix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "c", b"c"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "c", b"c", "matrix", b"matrix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Supercell: _TypeAlias = Supercell  # noqa: Y015
+
+@_typing.final
+class LatticeMatrix(_message.Message):
+    """A supercell's axes in units of the parent's. Positions and
+    directions in it are in units of its own axes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Axis after axis, nine whole numbers with a determinant above 0."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LatticeMatrix: _TypeAlias = LatticeMatrix  # noqa: Y015
 
 @_typing.final
 class Site(_message.Message):

@@ -21,6 +21,28 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CifSymmetry:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CifSymmetryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CifSymmetry.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CIF_SYMMETRY_UNSPECIFIED: _CifSymmetry.ValueType  # 0
+    CIF_SYMMETRY_P1: _CifSymmetry.ValueType  # 1
+    """Every atom, in the supercell."""
+    CIF_SYMMETRY_FOUND: _CifSymmetry.ValueType  # 2
+    """The asymmetric unit, in the conventional cell of the space group that the structure has."""
+
+class CifSymmetry(_CifSymmetry, metaclass=_CifSymmetryEnumTypeWrapper):
+    """How a structure is written down."""
+
+CIF_SYMMETRY_UNSPECIFIED: CifSymmetry.ValueType  # 0
+CIF_SYMMETRY_P1: CifSymmetry.ValueType  # 1
+"""Every atom, in the supercell."""
+CIF_SYMMETRY_FOUND: CifSymmetry.ValueType  # 2
+"""The asymmetric unit, in the conventional cell of the space group that the structure has."""
+Global___CifSymmetry: _TypeAlias = CifSymmetry  # noqa: Y015
+
 class _Selection:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -185,23 +207,64 @@ class CountOrderingsRequest(_message.Message):
 
     PARENT_CRYSTAL_FIELD_NUMBER: _builtins.int
     SUPERCELL_FIELD_NUMBER: _builtins.int
+    UP_TO_INDEX_FIELD_NUMBER: _builtins.int
+    up_to_index: _builtins.int
+    """or all inequivalent ones of up to so many primitive cells."""
     @_builtins.property
     def parent_crystal(self) -> Global___Crystal: ...
     @_builtins.property
-    def supercell(self) -> _crystal_pb2.Supercell: ...
+    def supercell(self) -> _crystal_pb2.Supercell:
+        """Either a supercell"""
+
     def __init__(
         self,
         *,
         parent_crystal: Global___Crystal | None = ...,
         supercell: _crystal_pb2.Supercell | None = ...,
+        up_to_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell", "up_to_index", b"up_to_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountOrderingsRequest: _TypeAlias = CountOrderingsRequest  # noqa: Y015
+
+@_typing.final
+class Superlattice(_message.Message):
+    """A supercell that symmetry does not make equal to another one of its size."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    AXES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Primitive cells of the parent in it."""
+    total: _builtins.str
+    """Orderings and classes, those that repeat in a smaller cell included; exact, in decimal."""
+    classes: _builtins.str
+    @_builtins.property
+    def axes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Its axes in units of the parent's, axis after axis."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        axes: _abc.Iterable[_builtins.float] | None = ...,
+        total: _builtins.str = ...,
+        classes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "classes", b"classes", "index", b"index", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Superlattice: _TypeAlias = Superlattice  # noqa: Y015
 
 @_typing.final
 class CountOrderingsResponse(_message.Message):
@@ -233,6 +296,7 @@ class CountOrderingsResponse(_message.Message):
     VACANCY_COUNT_FIELD_NUMBER: _builtins.int
     SUGGESTED_CLUSTERS_FIELD_NUMBER: _builtins.int
     AXIS_LENGTHS_ANGSTROM_FIELD_NUMBER: _builtins.int
+    SUPERLATTICES_FIELD_NUMBER: _builtins.int
     total: _builtins.str
     """Exact integers in decimal: they outgrow 64 bits."""
     classes: _builtins.str
@@ -247,6 +311,10 @@ class CountOrderingsResponse(_message.Message):
     def axis_lengths_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Lengths of the supercell's axes a, b, c: how far a view along each repeats."""
 
+    @_builtins.property
+    def superlattices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Superlattice]:
+        """With up_to_index; total and classes are their sums, the other fields stay empty."""
+
     def __init__(
         self,
         *,
@@ -256,10 +324,11 @@ class CountOrderingsResponse(_message.Message):
         vacancy_count: _builtins.int = ...,
         suggested_clusters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         axis_lengths_angstrom: _abc.Iterable[_builtins.float] | None = ...,
+        superlattices: _abc.Iterable[Global___Superlattice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis_lengths_angstrom", b"axis_lengths_angstrom", "classes", b"classes", "site_count", b"site_count", "suggested_clusters", b"suggested_clusters", "total", b"total", "vacancy_count", b"vacancy_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis_lengths_angstrom", b"axis_lengths_angstrom", "classes", b"classes", "site_count", b"site_count", "suggested_clusters", b"suggested_clusters", "superlattices", b"superlattices", "total", b"total", "vacancy_count", b"vacancy_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,8 +341,25 @@ class EnumerateOrderingsRequest(_message.Message):
     PARENT_CRYSTAL_FIELD_NUMBER: _builtins.int
     SUPERCELL_FIELD_NUMBER: _builtins.int
     WITH_CIF_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    UP_TO_INDEX_FIELD_NUMBER: _builtins.int
+    CIF_SYMMETRY_FIELD_NUMBER: _builtins.int
     with_cif: _builtins.bool
     """Send each structure as a CIF, too."""
+    limit: _builtins.int
+    """Refuse more classes than this; 0 for 100,000."""
+    sample: _builtins.int
+    """Not all classes, but so many at random, all equally likely; 0 for all."""
+    seed: _builtins.int
+    """Fixes the sample."""
+    up_to_index: _builtins.int
+    """Instead of a supercell: all inequivalent ones of up to so many primitive cells, each with the
+    orderings that no smaller one holds.
+    """
+    cif_symmetry: Global___CifSymmetry.ValueType
+    """P1 unless given."""
     @_builtins.property
     def parent_crystal(self) -> Global___Crystal: ...
     @_builtins.property
@@ -284,10 +370,15 @@ class EnumerateOrderingsRequest(_message.Message):
         parent_crystal: Global___Crystal | None = ...,
         supercell: _crystal_pb2.Supercell | None = ...,
         with_cif: _builtins.bool = ...,
+        limit: _builtins.int = ...,
+        sample: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        up_to_index: _builtins.int = ...,
+        cif_symmetry: Global___CifSymmetry.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell", "with_cif", b"with_cif"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cif_symmetry", b"cif_symmetry", "limit", b"limit", "parent_crystal", b"parent_crystal", "sample", b"sample", "seed", b"seed", "supercell", b"supercell", "up_to_index", b"up_to_index", "with_cif", b"with_cif"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,19 +422,25 @@ class EnumerateOrderingsResponse(_message.Message):
 
     ORDERING_FIELD_NUMBER: _builtins.int
     CIF_FIELD_NUMBER: _builtins.int
+    SUPERLATTICE_FIELD_NUMBER: _builtins.int
     cif: _builtins.str
     """Empty unless asked for."""
     @_builtins.property
     def ordering(self) -> Global___Ordering: ...
+    @_builtins.property
+    def superlattice(self) -> Global___Superlattice:
+        """With up_to_index."""
+
     def __init__(
         self,
         *,
         ordering: Global___Ordering | None = ...,
         cif: _builtins.str = ...,
+        superlattice: Global___Superlattice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ordering", b"ordering"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ordering", b"ordering", "superlattice", b"superlattice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cif", b"cif", "ordering", b"ordering"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cif", b"cif", "ordering", b"ordering", "superlattice", b"superlattice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -792,6 +889,11 @@ class CreateModelsJobResponse(_message.Message):
 
     JOB_FIELD_NUMBER: _builtins.int
     ESTIMATE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    total: _builtins.str
+    """With validate_only: orderings of the supercell and their classes; exact, in decimal."""
+    classes: _builtins.str
     @_builtins.property
     def job(self) -> _job_pb2.Job: ...
     @_builtins.property
@@ -801,10 +903,12 @@ class CreateModelsJobResponse(_message.Message):
         *,
         job: _job_pb2.Job | None = ...,
         estimate: _job_pb2.JobEstimate | None = ...,
+        total: _builtins.str = ...,
+        classes: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "estimate", b"estimate", "job", b"job", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
