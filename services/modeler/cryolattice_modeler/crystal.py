@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError, NothingToOrderError
-from cryolattice_modeler.cif import CifAtom, CifContent, read_cif
+from cryolattice_modeler.cif import CifAtom, CifContent
+from cryolattice_modeler.structure_files import read_structure
 from cryolattice_modeler.symmetry import find_symmetry
 
 SAME_SITE_ANGSTROM = 0.1
@@ -108,7 +109,7 @@ class ParentCrystal:
 def read_parent_crystal(
     data: bytes | str, name: str, *, require_disorder: bool = True
 ) -> ParentCrystal:
-    """Read the parent crystal from a CIF.
+    """Read the parent crystal from a CIF, a POSCAR or an extended XYZ file.
 
     Parameters
     ----------
@@ -126,13 +127,13 @@ def read_parent_crystal(
     Raises
     ------
     UnreadableFileError
-        If the file is no CIF (with the line) or lacks a tag.
+        If the file is none of these, or has a mistake (with the line, or the tag).
     InvalidInputError
         If occupancies are impossible, or an atom is listed twice, or atoms overlap.
     NothingToOrderError
         If every site is fully occupied by one element and `require_disorder` is set.
     """
-    content = read_cif(data, name)
+    content = read_structure(data, name)
     parent = _with_symmetry(_expand(content, name), content, name)
     if require_disorder and not parent.disordered_orbits:
         raise NothingToOrderError(

@@ -17,7 +17,13 @@ from cryolattice.errors import InvalidInputError
 _GROUPS_SHOWN = 12
 _IDS_SHOWN = 6
 
-Parent = Annotated[Path, typer.Argument(metavar="PARENT.cif", help="CIF of the parent crystal.")]
+Parent = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PARENT.cif",
+        help="CIF of the parent crystal; or extended XYZ with an occupancy column.",
+    ),
+]
 
 
 Matrix = Annotated[

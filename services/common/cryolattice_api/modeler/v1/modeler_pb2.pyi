@@ -126,7 +126,7 @@ class Crystal(_message.Message):
     CIF_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
     cif: _builtins.str
-    """Text of a CIF."""
+    """Text of a CIF; POSCAR and extended XYZ are told by their content."""
     file_name: _builtins.str
     """For messages only."""
     def __init__(

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from cryolattice.errors import InvalidInputError, UnreadableFileError
+from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.orderings import enumerate_orderings
+
+
+def written(atoms: ase.Atoms, file_format: str) -> str:
+    file = io.StringIO()
+    ase.io.write(file, atoms, format=file_format)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("file_format", ["vasp", "extxyz"])
+@pytest.mark.parametrize("cubic_cell", [False, True])
+def test_crystals_of_other_programs(file_format: str, cubic_cell: bool) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=cubic_cell)
+    atoms.rotate(31, (1, 2, 3), rotate_cell=True)
+    parent = read_parent_crystal(written(atoms, file_format), "salt", require_disorder=False)
+    assert parent.space_group == "Fm-3m"
+    assert len(parent.sites) == len(atoms)
+    assert abs(np.linalg.det(parent.cell_angstrom)) == pytest.approx(atoms.cell.volume)
+
+
+def test_partial_occupancies_in_extended_xyz(cubic: ParentCrystal) -> None:
+    symbols = [site.occupants[0][0] for site in cubic.sites]
+    atoms = ase.Atoms(
+        symbols, scaled_positions=cubic.fractional, cell=cubic.cell_angstrom, pbc=True
+    )
+    shares = [float(site.occupants[0][1]) for site in cubic.sites]
+    atoms.arrays["occupancy"] = np.round(shares, 5)
+    parent = read_parent_crystal(written(atoms, "extxyz"), "parent.xyz")
+    ids = [ordering.ordering_id for ordering in enumerate_orderings(parent, (2, 2, 1))]
+    assert ids == [ordering.ordering_id for ordering in enumerate_orderings(cubic, (2, 2, 1))]
+    atoms.arrays["occupancy"][0] = 1.3
+    with pytest.raises(InvalidInputError, match=r"1\.3"):
+        read_parent_crystal(written(atoms, "extxyz"), "parent.xyz")
+
+
+def test_broken_files_say_what_they_are_not() -> None:
+    poscar = written(bulk("NaCl", "rocksalt", a=5.64), "vasp")
+    with pytest.raises(UnreadableFileError, match="salt: not a valid POSCAR"):
+        read_parent_crystal("\n".join(poscar.splitlines()[:-1]), "salt")
+    molecule = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]], cell=[5, 5, 5], pbc=False)
+    with pytest.raises(UnreadableFileError, match="periodic along all three"):
+        read_parent_crystal(written(molecule, "extxyz"), "water")
+
+
+def test_a_left_handed_cell_does_not_mirror_the_crystal() -> None:
+    chiral = [[0.2, 0, 1 / 3], [0, 0.2, 2 / 3], [0.8, 0.8, 0]]
+    right = ase.Atoms("Se3", scaled_positions=chiral, cell=[4, 4, 5, 90, 90, 120], pbc=True)
+    left = ase.Atoms(right)
+    left.set_cell(right.cell.array[[1, 0, 2]])
+    groups = [
+        read_parent_crystal(written(atoms, "vasp"), "Se", require_disorder=False).space_group
+        for atoms in (right, left)
+    ]
+    assert groups[0] == groups[1]
+    assert groups[0] in {"P3_121", "P3_221"}
