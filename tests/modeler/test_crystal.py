@@ -114,7 +114,9 @@ def test_split_sites_are_refused(make_cif: MakeCif) -> None:
 
 def test_malformed_cif_names_the_line(cubic_text: str) -> None:
     broken = cubic_text.replace(" N1  N  0.5 0.5 0.5 1.0 1", " N1  N  0.5 0.5 0.5 1.0")
-    with pytest.raises(UnreadableFileError, match=r"parent\.cif, line \d+: not a valid CIF"):
+    with pytest.raises(
+        UnreadableFileError, match=r"parent\.cif, line \d+, column \d+: not a valid CIF"
+    ):
         read_parent_crystal(broken, "parent.cif")
 
 

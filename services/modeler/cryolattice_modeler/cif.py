@@ -137,8 +137,10 @@ def _parse(data: bytes | str, name: str) -> gemmi.cif.Document:
         return gemmi.cif.read_string(text)
     except (ValueError, RuntimeError) as error:
         # gemmi says "string:LINE:COLUMN(OFFSET): what" or "string:LINE in data_x: what".
-        found = re.match(r"\w+:(\d+)(?::\d+\(\d+\))?:?\s*(.*)\Z", str(error), re.DOTALL)
-        where, what = (f", line {found[1]}", found[2]) if found else ("", str(error))
+        found = re.match(r"\w+:(\d+)(?::(\d+)\(\d+\))?:?\s*(.*)\Z", str(error), re.DOTALL)
+        where, what = (f", line {found[1]}", found[3]) if found else ("", str(error))
+        if found and found[2]:
+            where += f", column {int(found[2]) + 1}"
         raise UnreadableFileError(
             f"{name}{where}: not a valid CIF: {what.strip()}", field="parent"
         ) from error
