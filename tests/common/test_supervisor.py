@@ -85,8 +85,13 @@ def test_a_job_goes_on_when_its_worker_is_killed(lab: Connection, models_spec: M
 
 
 def test_a_job_that_kills_every_worker_fails(
-    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+    settings: Settings,
+    ledger: Ledger,
+    queue_models: QueueModels,
+    models_spec: ModelsSpecs,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("cryolattice.jobs.supervisor._MOST_ATTEMPTS", 2)
     name = queue_models(models_spec(LARGE))
 
     async def steps(supervisor: Supervisor) -> None:
@@ -100,8 +105,8 @@ def test_a_job_that_kills_every_worker_fails(
 
     _supervised(settings, ledger, steps)
     job = ledger.get(name).job
-    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_FAILED, 5)
-    assert "after 5 attempts: its process ended with code -9" in job.state_message
+    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_FAILED, 2)
+    assert "after 2 attempts: its process ended with code -9" in job.state_message
     assert not job.HasField("output")
 
 
