@@ -14,10 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 from uuid import uuid4
 
+import obstore
 import psutil
 import sqlalchemy as sa
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
 
 BUCKET = "bucket"
 _START_SECONDS = 30.0
@@ -83,9 +87,14 @@ class S3Server:
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{self.port}/healthz", timeout=1
             ) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+                if answer.status != 200:
+                    return False
+            # it is healthy before it has made the bucket
+            with patch.dict(os.environ, self.environment):
+                obstore.list(S3Store(BUCKET), chunk_size=1).collect()
+        except (OSError, BaseError):
             return False
+        return True
 
     def kill(self) -> None:
         if self.process is not None:

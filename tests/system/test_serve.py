@@ -91,8 +91,8 @@ def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) 
     )
     assert copied.code == 0
     assert (exported / "manifest.json").exists()
-    jobs = deployment.run("jobs", "list", "--server", deployment.address, "--json").json["jobs"]
-    assert {job["state"] for job in jobs} == {"JOB_STATE_SUCCEEDED"}
+    made = ("jobs", "list", "--filter", "kind = sweep", "--server", deployment.address, "--json")
+    assert {job["state"] for job in deployment.run(*made).json["jobs"]} == {"JOB_STATE_SUCCEEDED"}
     _check_tiles(Scrape(deployment.metrics_url))
     _check_trace(deployment.traces)
 

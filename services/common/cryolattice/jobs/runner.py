@@ -86,10 +86,11 @@ def run_job(
     """
     ledger = Ledger(settings.ledger_url, patience_seconds=_PATIENCE_SECONDS)
     root = open_store(settings.store_url)
-    record = ledger.get(name)
-    _, kind = find_kind(record.job.kind, installed_services().values())
+    _, kind = find_kind(ledger.get(name).job.kind, installed_services().values())
     owner = owner_prefix(os.getpid()) + uuid4().hex[:8]
     job = ledger.begin_attempt(name, owner, LEASE_SECONDS)
+    # as it was when it was begun: a resume may have come in between
+    record = ledger.get(name)
     output = DatasetWriter(root, record.dataset_kind, record.dataset_id, job.attempt)
     context = JobContext(ledger, job, owner, Inputs(root), output)
     facts: dict[str, str | int] = {"job": name, "kind": job.kind, "attempt": job.attempt}

@@ -68,6 +68,7 @@ class Supervisor:
         self._workers = Slots(_WORKERS)
         self._drivers = Slots(_DRIVERS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: dict[str, str] = {}
         self._closing = False
 
     @property
@@ -82,10 +83,19 @@ class Supervisor:
 
     def dispatch(self, name: str, kind_name: str) -> None:
         """Run a queued or abandoned job as soon as there is room."""
-        if name not in self._tasks:
-            task = asyncio.create_task(self._run(name, kind_name))
-            self._tasks[name] = task
-            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        if name in self._tasks:
+            # its last run is just ending, and may have seen the job as it was before
+            self._again[name] = kind_name
+            return
+        task = asyncio.create_task(self._run(name, kind_name))
+        self._tasks[name] = task
+        task.add_done_callback(lambda _: self._run_ended(name))
+
+    def _run_ended(self, name: str) -> None:
+        del self._tasks[name]
+        kind_name = self._again.pop(name, "")
+        if kind_name and not self._closing:
+            self.dispatch(name, kind_name)
 
     async def adopt(self, kinds: Iterable[str]) -> None:
         """Take on jobs of these kinds that nobody works on, until cancelled."""
