@@ -28,7 +28,7 @@ COMMANDS = {
     "ctf": f"ctf {DATA}/micrograph_a.mrc --energy-kev 300 --cs-mm 2.7",
     "lattice": f"lattice {DATA}/micrograph_a.mrc --parent {PARENT}",
     "average": f"average {DATA}/micrograph_a.mrc --parent {PARENT}",
-    "enumerate": f"enumerate {PARENT} --supercell 2 2 1",
+    "enumerate": f"enumerate {PARENT} --supercell 2 2 1 --views c --k-max 0.5",
 }
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -225,3 +226,15 @@ def test_cif_and_atoms_hold_the_model(models: list[Model]) -> None:
         assert np.array_equal(atoms.numbers, model.numbers)
         assert np.array_equal(atoms.arrays["occupancies"], model.occupancies)
         assert atoms.info["ordering_id"] == model.ordering_id
+
+
+def test_a_crystal_with_nothing_to_order_is_one_model(make_cif: MakeCif) -> None:
+    atoms = [("Cs1", "Cs", 0.0, 0.0, 0.0, 1.0), ("Cl1", "Cl", 0.5, 0.5, 0.5, 1.0)]
+    text = make_cif((4.12, 4.12, 4.12, 90, 90, 90), atoms, "P m -3 m")
+    parent = read_parent_crystal(text, "cscl.cif", require_disorder=False)
+    options: dict[str, Any] = {"clusters": {}, "hydrogens": "none", "seed": 0}
+    (model,) = build_models(
+        parent, (1, 1, 2), [], zone_axes="c", include_disordered=True, **options
+    )
+    assert composition(model) == {17: 2.0, 55: 2.0}
+    assert model.vacant_sites.size == 0

@@ -24,6 +24,7 @@ LOW_INDEX = "low-index"
 """Chooses every direction with indices of at most 1."""
 
 _DISORDERED_CODE = 255  # no element has it
+_NOTHING_TO_ORDER = 16 * "0"  # projection key where there is one arrangement
 
 
 class Projected(Protocol):
@@ -56,6 +57,8 @@ class ViewedOrdering:
     @cached_property
     def projection_key(self) -> str:
         """Equal for views whose projected columns are the same up to in-plane symmetry."""
+        if not self.view.layout.sublattices:
+            return _NOTHING_TO_ORDER
         weights = site_weights(self.ordering, self.view.layout)
         return projection_key(self.view, np.array(list(weights.values())))
 

@@ -124,7 +124,7 @@ def build_models(
         iter_models(
             parent,
             distinct_views(
-                disordered_supercell(parent, supercell),
+                disordered_supercell(parent, supercell, require_disorder=False),
                 orderings,
                 zone_axes=zone_axes,
                 include_disordered=include_disordered,

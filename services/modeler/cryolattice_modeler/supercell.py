@@ -218,7 +218,9 @@ def in_supercell(
     return in_cell(parent, matrix), (1, 1, 1)
 
 
-def disordered_supercell(parent: ParentCrystal, supercell: SupercellSize) -> DisorderedSupercell:
+def disordered_supercell(
+    parent: ParentCrystal, supercell: SupercellSize, *, require_disorder: bool = True
+) -> DisorderedSupercell:
     """Lay out the disordered sites of a supercell and fix how many of each occupant they take.
 
     Parameters
@@ -227,6 +229,8 @@ def disordered_supercell(parent: ParentCrystal, supercell: SupercellSize) -> Dis
     supercell : three ints, or a (3, 3) matrix of ints
         Repeats along the parent's axes, or the supercell's axes in units of the parent's; with a
         matrix the layout's parent is the one of `in_supercell`.
+    require_disorder : bool
+        Refuse a parent in which there is nothing to order; else its layout has no sublattices.
 
     Returns
     -------
@@ -237,12 +241,12 @@ def disordered_supercell(parent: ParentCrystal, supercell: SupercellSize) -> Dis
     InvalidInputError, LimitExceededError
         As `in_supercell`.
     NothingToOrderError
-        If the parent has no partially occupied site.
+        If the parent has no partially occupied site and `require_disorder` is set.
     CompositionError
         If an occupancy asks for a fraction of an atom.
     """
     parent, sizes = in_supercell(parent, supercell)
-    if not parent.disordered_orbits:
+    if require_disorder and not parent.disordered_orbits:
         raise NothingToOrderError(
             f"{parent.name}: every site is fully occupied, so there is nothing to order",
             field="parent",
