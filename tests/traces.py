@@ -37,10 +37,12 @@ class TraceReceiver(trace_service_pb2_grpc.TraceServiceServicer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that make a process send its spans here, soon."""
+        """The variables that make a process send its spans here, soon, however busy it is."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{self.address}",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "OTEL_BSP_EXPORT_TIMEOUT": "20000",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "10",
         }
 
     @property

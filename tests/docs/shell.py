@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from cryolattice.cli import session
 from cryolattice.cli.main import run
 
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -79,7 +80,11 @@ def execute(command: Command, folder: Path) -> None:
 
 def _in_process(words: list[str]) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
+    # a console reads COLUMNS when it is made, which an earlier test may have caused
+    columns = int(os.environ.get("COLUMNS", "100"))
     with (
+        mock.patch.object(session.console, "_width", columns),
+        mock.patch.object(session.errors, "_width", columns),
         mock.patch.object(sys, "argv", words),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

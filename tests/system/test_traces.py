@@ -115,9 +115,9 @@ def test_a_resumed_attempt_belongs_to_the_resume_and_is_linked(
     jobs.ResumeJob(job_service_pb2.ResumeJobRequest(name=name), metadata=second.metadata)
     created = _span(deployment, lambda span: span.parent_id == first.span_id)
     resumed = _span(deployment, lambda span: span.parent_id == second.span_id)
-    for _ in range(100):
-        if jobs.GetJob(job_service_pb2.GetJobRequest(name=name)).job.progress.tile_count:
-            break
+    deadline = time.monotonic() + 60
+    while not jobs.GetJob(job_service_pb2.GetJobRequest(name=name)).job.progress.tile_count:
+        assert time.monotonic() < deadline, "the resumed job was not begun"
         time.sleep(0.1)
     jobs.CancelJob(job_service_pb2.CancelJobRequest(name=name))
     _end(jobs, name)

@@ -119,6 +119,11 @@ def tracing() -> bool:
     return _tracer is not None
 
 
+def _flush_seconds() -> float:
+    told = os.environ.get("OTEL_BSP_EXPORT_TIMEOUT", "")
+    return int(told) / 1000 if told.isdecimal() else _FLUSH_SECONDS
+
+
 def flush_traces() -> None:
     """Send what has not been sent, for a process that may be ended at any time."""
     if _tracer is not None:
@@ -128,7 +133,7 @@ def flush_traces() -> None:
         if flush is not None:
             sending = threading.Thread(target=flush, name="traces", daemon=True)
             sending.start()
-            sending.join(_FLUSH_SECONDS)
+            sending.join(_flush_seconds())
 
 
 def environment() -> dict[str, str]:
