@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import sqlalchemy as sa
 
-from cryolattice.errors import (
-    ConflictError,
-    JobNotActiveError,
-    RequestIdReusedError,
-)
-from cryolattice.ledger import leases
+from cryolattice.ledger import changes, leases
 from cryolattice.ledger.database import open_database
 from cryolattice.ledger.filters import job_filter
 from cryolattice.ledger.overview import Overview, read_overview
 from cryolattice.ledger.paging import page
 from cryolattice.ledger.patience import patient
 from cryolattice.ledger.rows import (
-    TERMINAL,
     JobRecord,
-    add_event,
-    first,
     job_record,
     job_row,
-    now,
-    require_etag,
-    state_name,
-    store_job,
 )
 from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
 from cryolattice.ledger.totals import Key, add_totals
 from cryolattice.names import parse_resource
 from cryolattice_api.common.v1 import job_pb2
-
-_RESUMABLE = frozenset({job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
 
 
 class Ledger:
@@ -81,57 +65,8 @@ class Ledger:
             return self._create(record, request_id, request_sha256)
 
     def _create(self, record: JobRecord, request_id: str, request_sha256: str) -> JobRecord:
-        project, identifier = parse_resource(record.job.name, "jobs")
         with self._engine.begin() as connection:
-            if request_id:
-                row = first(
-                    connection,
-                    sa.select(JOBS).where(
-                        JOBS.c.project == project, JOBS.c.request_id == request_id
-                    ),
-                )
-                if row is not None:
-                    if row["request_sha256"] != request_sha256:
-                        raise RequestIdReusedError(
-                            f"request_id {request_id} was used for another request: "
-                            "make a new UUID for a new request",
-                            field="request_id",
-                        )
-                    return job_record(row)
-            job = job_pb2.Job()
-            job.CopyFrom(record.job)
-            job.etag = "1"
-            job.create_time.CopyFrom(now())
-            job.update_time.CopyFrom(job.create_time)
-            if job.state in TERMINAL:
-                job.end_time.CopyFrom(job.create_time)
-            sequence = connection.scalar(
-                sa.insert(JOBS)
-                .values(
-                    project=project,
-                    id=identifier,
-                    kind=job.kind,
-                    service=record.service,
-                    state=job.state,
-                    dataset_kind=record.dataset_kind,
-                    dataset_id=record.dataset_id,
-                    request_id=request_id or None,
-                    request_sha256=request_sha256,
-                    version=1,
-                    owner="",
-                    lease_until=0.0,
-                    queued_at=time.time(),
-                    created_at=job.create_time.ToNanoseconds() / 1e9,
-                    labels=dict(job.labels),
-                    traceparents="\n".join(record.traceparents),
-                    job=job.SerializeToString(deterministic=True),
-                )
-                .returning(JOBS.c.sequence)
-            )
-            add_event(connection, sequence, job)
-            if job.state in TERMINAL:
-                add_totals(connection, job.kind, {("ended", "answered"): 1})
-            return replace(record, job=job)
+            return changes.create(connection, record, request_id, request_sha256)
 
     @patient
     def get(self, name: str) -> JobRecord:
@@ -184,17 +119,7 @@ class Ledger:
             A later attempt has taken the job over, or it waits for one.
         """
         with self._engine.begin() as connection:
-            row = job_row(connection, name, lock=True)
-            job = job_record(row).job
-            if job.state in TERMINAL:
-                raise JobNotActiveError(f"{name} has ended ({state_name(job)}): it cannot change")
-            if attempt is not None and job.attempt != attempt:
-                raise ConflictError(f"{name} is at attempt {job.attempt}, not {attempt}")
-            if attempt is not None and job.state == job_pb2.JOB_STATE_QUEUED:
-                raise ConflictError(f"{name} was queued again: attempt {attempt} is over")
-            change(job)
-            store_job(connection, row, job)
-            return job
+            return changes.change(connection, name, change, attempt)
 
     @patient
     def begin_attempt(self, name: str, owner: str, lease_seconds: float) -> job_pb2.Job:
@@ -289,22 +214,7 @@ class Ledger:
             An etag was given and the job has changed since.
         """
         with self._engine.begin() as connection:
-            row = job_row(connection, name, lock=True)
-            record = job_record(row)
-            job = record.job
-            require_etag(row, etag)
-            if job.state in TERMINAL:
-                raise JobNotActiveError(f"{name} has ended ({state_name(job)}): nothing to cancel")
-            if job.state == job_pb2.JOB_STATE_CANCELLING and record.held:
-                return job
-            if not record.held:
-                job.state = job_pb2.JOB_STATE_CANCELLED
-                job.state_message = "cancelled"
-            else:
-                job.state = job_pb2.JOB_STATE_CANCELLING
-                job.state_message = "waiting for its workers to stop"
-            store_job(connection, row, job)
-            return job
+            return changes.cancel(connection, name, etag)
 
     @patient
     def requeue(self, name: str, traceparent: str = "", etag: str = "") -> JobRecord:
@@ -327,31 +237,7 @@ class Ledger:
             An etag was given and the job has changed since.
         """
         with self._engine.begin() as connection:
-            row = job_row(connection, name, lock=True)
-            record = job_record(row)
-            job = record.job
-            require_etag(row, etag)
-            if job.state not in _RESUMABLE and (job.state in TERMINAL or record.held):
-                raise JobNotActiveError(
-                    f"{name} is {state_name(job)}: only a job that failed, was cancelled, or that "
-                    "nobody works on resumes"
-                )
-            job.state = job_pb2.JOB_STATE_QUEUED
-            job.state_message = "queued again"
-            job.ClearField("error")
-            job.ClearField("end_time")
-            job.ClearField("progress")
-            traces = (*record.traceparents, traceparent) if traceparent else record.traceparents
-            store_job(
-                connection,
-                row,
-                job,
-                owner="",
-                lease_until=0.0,
-                queued_at=time.time(),
-                traceparents="\n".join(traces),
-            )
-            return record
+            return changes.requeue(connection, name, traceparent, etag)
 
     @patient
     def delete(self, name: str, etag: str = "") -> None:
@@ -365,19 +251,11 @@ class Ledger:
             An etag was given and the job has changed since.
         """
         with self._engine.begin() as connection:
-            row = job_row(connection, name, lock=True)
-            require_etag(row, etag)
-            job = job_record(row).job
-            if job.state not in TERMINAL:
-                raise JobNotActiveError(
-                    f"{name} is {state_name(job)}: cancel it before deleting it"
-                )
-            connection.execute(sa.delete(EVENTS).where(EVENTS.c.job_sequence == row["sequence"]))
-            connection.execute(sa.delete(JOBS).where(JOBS.c.sequence == row["sequence"]))
+            changes.delete(connection, name, etag)
 
     @patient
     def count(self, kind: str, increments: Mapping[Key, float]) -> None:
-        """Add to the sums of a kind of job."""
+        """Add to the sums of a kind of job: twice, should the connection break at the commit."""
         with self._engine.begin() as connection:
             add_totals(connection, kind, increments)
 
