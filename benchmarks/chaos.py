@@ -5,8 +5,9 @@
 Two replicas of the server share a PostgreSQL ledger and an S3 store and drive a Ray cluster of two
 nodes on this machine. One sweep is left in peace; then, at random moments of the same sweep on an
 empty store, a part is killed with SIGKILL. Each row tells the fault and when it hit, how long the
-sweep took, the attempts, the tiles that were computed beyond the sweep's number, and whether every
-object of the committed dataset is bit for bit that of the sweep that was left in peace.
+sweep took, the attempts, how many tiles the ledger counted beyond the sweep's number (those that
+were lost with their worker or driver are not counted), and whether every object of the committed
+dataset is bit for bit that of the sweep that was left in peace.
 """
 
 from __future__ import annotations
@@ -14,26 +15,19 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import psutil
-
 from cryolattice.canonical import dataset_id_of
 from cryolattice.client.connection import Connection
-from cryolattice.errors import ServerUnavailableError
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
-from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import job_pb2
@@ -44,178 +38,13 @@ from cryolattice_api.simulator.v1 import simulator_pb2
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.servers import BUCKET, Postgresql, S3Server, free_port, postgresql  # noqa: E402 - beside this folder
+from tests.killable_system import Ray, System  # noqa: E402 - beside this folder
+from tests.servers import S3Server, postgresql  # noqa: E402 - beside this folder
 
-BIN = Path(sys.executable).parent
 PARENT = ROOT / "examples" / "na2nh2bh4" / "na2nh2bh4_cubic.cif"
 AWAY_SECONDS = 20.0
 PATIENCE_SECONDS = 300.0
-REPLICAS = 2
 B_LEVELS = (0.2, 0.5, 1.0)
-
-
-class Ray:
-    """A cluster of two nodes on this machine, each with one core."""
-
-    def __init__(self, folder: Path, bucket: S3Server) -> None:
-        self._log = folder / "ray.log"
-        self._port = free_port()
-        self.environment = {
-            **os.environ,
-            **bucket.environment,
-            "RAY_AUTH_MODE": "disabled",
-            "RAY_ADDRESS": f"127.0.0.1:{self._port}",
-        }
-        self._head = self._start("--head", f"--port={self._port}", "--include-dashboard=false")
-        self._wait_for(1)
-        self.add_node()
-        self._wait_for(2)
-
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        environment = {k: v for k, v in self.environment.items() if k != "RAY_ADDRESS"}
-        command = [str(BIN / "ray"), "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [*command, *arguments],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def add_node(self) -> None:
-        """Start the second node."""
-        self._second = self._start(f"--address=127.0.0.1:{self._port}")
-
-    def kill_node(self) -> None:
-        """Kill the second node."""
-        kill_group(self._second)
-
-    def stop(self) -> None:
-        """Kill both."""
-        for node in (self._second, self._head):
-            kill_group(node)
-
-    def _wait_for(self, count: int) -> None:
-        asked = (
-            "import ray, sys; ray.init(log_to_driver=False, logging_level=50); "
-            f"sys.exit(sum(node['Alive'] for node in ray.nodes()) != {count})"
-        )
-        deadline = time.monotonic() + 120
-        while subprocess.run(
-            [sys.executable, "-c", asked], env=self.environment, capture_output=True, check=False
-        ).returncode:
-            if time.monotonic() > deadline:
-                raise RuntimeError(self._log.read_text()[-3000:])
-            time.sleep(1)
-
-
-@dataclass
-class System:
-    """The parts, each of which can be killed and started again."""
-
-    folder: Path
-    bucket: S3Server
-    database: Postgresql
-    ray: Ray
-    name: str
-    ports: list[int] = field(default_factory=list)
-    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store_url = f"s3://{BUCKET}/{self.name}"
-        self.ledger_url = self.database.new_url()
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the replicas are told."""
-        return {
-            **self.ray.environment,
-            "CRYOLATTICE_HOME": str(self.folder / "home"),
-            "CRYOLATTICE_STORE_URL": self.store_url,
-            "CRYOLATTICE_LEDGER_URL": self.ledger_url,
-            "CRYOLATTICE_METRICS_PORT": "0",
-            "CRYOLATTICE_LOG_FORMAT": "json",
-        }
-
-    def _start(self, *command: object) -> subprocess.Popen[bytes]:
-        with (self.folder / "parts.log").open("ab") as log:
-            return subprocess.Popen(
-                [str(part) for part in command],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def start_servers(self) -> None:
-        """Start the replicas."""
-        self.ports = [free_port() for _ in range(REPLICAS)]
-        for number in range(REPLICAS):
-            self.servers.append(self.start_server(number))
-        deadline = time.monotonic() + 60
-        for number in range(REPLICAS):
-            while not self._answers(number):
-                if time.monotonic() > deadline:
-                    raise RuntimeError((self.folder / "parts.log").read_text()[-3000:])
-                time.sleep(0.2)
-
-    def _answers(self, number: int) -> bool:
-        try:
-            with self.connect(number) as connection:
-                connection.list_jobs()
-        except ServerUnavailableError:
-            return False
-        return True
-
-    def start_server(self, number: int) -> subprocess.Popen[bytes]:
-        """Start one replica at its port."""
-        return self._start(BIN / "cryolattice", "serve", "all", "--port", self.ports[number])
-
-    def connect(self, number: int) -> Connection:
-        """Connect to a replica."""
-        settings = Settings(home=self.folder / "client")
-        return Connection(f"127.0.0.1:{self.ports[number]}", settings)
-
-    def driver(self) -> psutil.Process | None:
-        """Return the process that drives a sweep."""
-        for server in self.servers:
-            with suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(server.pid).children():
-                    if "cryolattice_simulator" in child.cmdline():
-                        return child
-        return None
-
-    def tile_workers(self) -> list[psutil.Process]:
-        """Return the Ray workers that compute a tile."""
-        return [
-            process
-            for process in psutil.process_iter(["cmdline"])
-            if "ray::_compute_tile" in "".join(process.info["cmdline"] or ())
-        ]
-
-    def stop_servers(self) -> None:
-        """Kill the replicas and what they started."""
-        for server in self.servers:
-            with suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(server.pid).children(recursive=True):
-                    with suppress(psutil.NoSuchProcess):
-                        child.kill()
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-        self.servers = []
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process with all that it started."""
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 # a fault kills a part and returns what mends it
