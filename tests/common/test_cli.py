@@ -20,6 +20,8 @@ from cryolattice.client.connection import Connection
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
+from cryolattice.store.array_store import open_store
+from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.dataset_service_pb2 import (
@@ -231,3 +233,26 @@ def test_markup_in_a_file_name_is_shown_as_it_is(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "[/x].cif" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_garbage_is_listed_before_it_is_removed(command: Command, lab: Connection) -> None:
+    root = open_store(lab.settings.store_url)
+    identifier = uuid4().hex
+    left = DatasetWriter(root, "models", identifier)
+    left.add_json("half.json", {"done": False})
+    listed = command.json("datasets", "gc", "--older-than-hours", "0")["garbage"]
+    (found,) = [garbage for garbage in listed if garbage["dataset_id"] == identifier]
+    assert (found["kind"], int(found["object_count"])) == ("models", 1)
+    assert command("datasets", "gc")[1].count(identifier) == 0, "it is too young by default"
+    assert list(root.list(left.prefix))
+    code, out, _ = command("datasets", "gc", "--older-than-hours", "0", "--remove")
+    assert code == 0
+    assert f"models {identifier}: 1 objects" in out
+    assert list(root.list(left.prefix)) == []
+    assert command("datasets", "gc", "--older-than-hours", "0")[1].count(identifier) == 0
+
+
+def test_a_filter_that_cannot_be_read_is_quoted(command: Command) -> None:
+    error = command.json("jobs", "list", "--filter", "colour = red", code=2)["error"]
+    assert (error["reason"], error["field"]) == ("INVALID_INPUT", "filter")
+    assert "'colour = red'" in error["message"]

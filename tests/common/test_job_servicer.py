@@ -200,3 +200,20 @@ def test_no_watcher_misses_the_end(lab: Connection, shared: Ledger) -> None:
             _end(shared, name)
             time.sleep(0.01)
         assert {state.result() for state in states} == {job_pb2.JOB_STATE_SUCCEEDED}
+
+
+def test_an_etag_of_an_earlier_job_is_refused(
+    shared: Ledger, jobs: job_service_pb2_grpc.JobServiceStub
+) -> None:
+    name = _begun(shared)
+    calls = (
+        (jobs.CancelJob, job_service_pb2.CancelJobRequest(name=name, etag="1")),
+        (jobs.ResumeJob, job_service_pb2.ResumeJobRequest(name=name, etag="1")),
+        (jobs.DeleteJob, job_service_pb2.DeleteJobRequest(name=name, etag="1")),
+    )
+    for method, request in calls:
+        with pytest.raises(grpc.RpcError) as caught:
+            method(request)
+        assert caught.value.code() == grpc.StatusCode.ABORTED
+    request = job_service_pb2.CancelJobRequest(name=name, etag=shared.get(name).job.etag)
+    assert jobs.CancelJob(request).job.state == job_pb2.JOB_STATE_CANCELLING
