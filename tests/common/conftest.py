@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from cryolattice.canonical import canonical_json, dataset_id, spec_sha256
 from cryolattice.client.connection import Connection
-from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
 from cryolattice.ledger.ledger import Ledger
-from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, open_store
-from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.queued import queue_models_job
 from tests.servers import Postgresql, S3Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "na2nh2bh4"
@@ -96,21 +93,7 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
 def queue_models(settings: Settings, ledger: Ledger) -> QueueModels:
     """Stores a queued models job, as a server does, and returns its name."""
 
-    def queue(spec: modeler_pb2.ModelsSpec) -> str:
-        service, kind = find_kind("models", installed_services().values())
-        kind.prepare(spec, Inputs(open_store(settings.store_url)))
-        job = job_pb2.Job(
-            name=f"projects/default/jobs/models-{uuid4().hex[:12]}",
-            kind="models",
-            spec_sha256=spec_sha256(spec),
-            state=job_pb2.JOB_STATE_QUEUED,
-        )
-        job.spec.Pack(spec)
-        identifier = dataset_id("models", canonical_json(spec), [])
-        record = JobRecord(job, service.name, "models", identifier, 0.0)
-        return ledger.create(record, request_id="", request_sha256="").job.name
-
-    return queue
+    return functools.partial(queue_models_job, ledger, open_store(settings.store_url))
 
 
 @pytest.fixture(scope="session")

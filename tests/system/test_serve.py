@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.settings import Settings
+from cryolattice.store.array_store import open_store
+from cryolattice_api.common.v1 import job_pb2
+from cryolattice_api.common.v1.crystal_pb2 import Supercell
+from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.queued import queue_models_job
 from tests.system.conftest import DATA, Deployment, Run
 from tests.system.scrape import Scrape
 from tests.traces import TraceReceiver
@@ -95,6 +103,24 @@ def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) 
     assert {job["state"] for job in deployment.run(*made).json["jobs"]} == {"JOB_STATE_SUCCEEDED"}
     _check_tiles(Scrape(deployment.metrics_url))
     _check_trace(deployment.traces)
+
+
+def test_a_job_whose_worker_is_gone_is_taken_on_again(deployment: Deployment) -> None:
+    settings = Settings(home=deployment.home)
+    spec = modeler_pb2.ModelsSpec(
+        parent_crystal=modeler_pb2.Crystal(cif=PARENT.read_text()),
+        supercell=Supercell(a=1, b=1, c=3),
+        seed=990,
+    )
+    ledger = Ledger(settings.ledger_url)
+    name = queue_models_job(ledger, open_store(settings.store_url), spec)
+    ledger.begin_attempt(name, "somebody who died", 0.0)
+    deadline = time.monotonic() + 60
+    while not (job := ledger.get(name).job).HasField("end_time"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+    ledger.close()
+    assert (job.state, job.attempt) == (job_pb2.JOB_STATE_SUCCEEDED, 2)
 
 
 def _check_trace(traces: TraceReceiver) -> None:
