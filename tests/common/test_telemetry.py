@@ -142,3 +142,36 @@ def test_a_silent_scraper_does_not_keep_a_server_from_ending() -> None:
         began = time.monotonic()
     assert time.monotonic() - began < 5
     scraper.close()
+
+
+DEEP_IN_A_CALL = """
+import time
+from cryolattice.jobs import context
+from cryolattice.jobs.kinds import Inputs
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.rows import JobRecord
+from cryolattice.settings import Settings
+from cryolattice.store.array_store import open_store
+from cryolattice.store.writer import DatasetWriter
+from cryolattice.telemetry.tracing import configure_tracing, work_span
+from cryolattice_api.common.v1 import job_pb2
+
+settings = Settings()
+configure_tracing("worker")
+ledger, root = Ledger(settings.ledger_url), open_store(settings.store_url)
+job = job_pb2.Job(name="projects/p/jobs/j", kind="models", state=job_pb2.JOB_STATE_QUEUED)
+ledger.create(JobRecord(job, "modeler", "models", "00", 0.0), request_id="", request_sha256="")
+begun = ledger.begin_attempt(job.name, "me", 30.0)
+output = DatasetWriter(root, "models", "00")
+context._STOP_WITHIN_SECONDS = 0.1
+with work_span("job models", [], {}):
+    with context.JobContext(ledger, begun, "me", Inputs(root), output):
+        ledger.cancel(job.name)
+        time.sleep(60)
+"""
+
+
+def test_work_that_must_be_ended_hard_leaves_its_span(tmp_path: Path) -> None:
+    done = _python(DEEP_IN_A_CALL, tmp_path, OTEL_TRACES_EXPORTER="console")
+    assert done.returncode == 3, done.stderr
+    assert '"name": "job models"' in done.stderr

@@ -19,7 +19,7 @@ from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
 from cryolattice.ledger.totals import Key
 from cryolattice.store.writer import DatasetWriter
-from cryolattice.telemetry.tracing import flush_traces
+from cryolattice.telemetry.tracing import end_work_span, flush_traces
 from cryolattice_api.common.v1 import job_pb2
 
 # set for the children of a server, which end with it
@@ -183,5 +183,6 @@ class JobContext:
             log.warning("job is no longer this process's", error=str(error))
         finally:
             log.warning("the work was ended in the middle of a step", why=self._why)
+            end_work_span()
             flush_traces()
             os._exit(3)

@@ -242,6 +242,14 @@ def work_span(
         yield
 
 
+def end_work_span() -> None:
+    """End the span of this work before its time, in a process that is about to be ended."""
+    if _tracer is not None:
+        from opentelemetry import trace  # noqa: PLC0415
+
+        trace.get_current_span().end()
+
+
 def job_attributes(name: str, kind: str, attempt: int) -> dict[str, str | int]:
     """Return what a span says of the job that it belongs to."""
     return {
