@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from benchmarks import planted_micrographs, planted_waves
 from cryolattice_simulator.beams import ExitBeams, Structure
 from cryolattice_simulator.imaging import Lens, image
 from cryolattice_simulator.multislice import exit_beams
@@ -18,36 +15,22 @@ from cryolattice_simulator.multislice import exit_beams
 VACANT = ((0.5, 0.0, 0.5), (0.5, 1.0, 0.5), (0.0, 0.5, 0.5), (1.0, 0.5, 0.5))
 
 
-@pytest.fixture(scope="module")
-def planted() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "planted_micrographs.py"
-    spec = importlib.util.spec_from_file_location("planted_micrographs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_495_orderings_fall_into_35_classes(planted: ModuleType) -> None:
-    classes = planted.ordering_classes()
+def test_495_orderings_fall_into_35_classes() -> None:
+    classes = planted_waves.ordering_classes()
     assert (len(classes), sum(map(len, classes))) == (35, 495)
-    paper = tuple(sorted(planted.NA_SITES.index(site) for site in VACANT))
+    paper = tuple(sorted(planted_waves.NA_SITES.index(site) for site in VACANT))
     assert [len(c) for c in classes if paper in c] == [4]
 
 
-def test_fading_is_the_mean_over_the_exposure(planted: ModuleType) -> None:
-    found = planted.fade(np.array([0.0, 1 / 4.7, 1 / 2.102]), 22.0)
+def test_fading_is_the_mean_over_the_exposure() -> None:
+    found = planted_micrographs.fade(np.array([0.0, 1 / 4.7, 1 / 2.102]), 22.0)
     doses = np.linspace(0, 22, 20001)
     wanted = [1.0, *(np.exp(-doses / (2 * d)).mean() for d in (29.0, 17.02))]
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 
-def test_a_planted_micrograph_shows_the_simulated_cell(
-    planted: ModuleType, crystal: Structure
-) -> None:
-    spec = planted.PlantedSpec(
+def test_a_planted_micrograph_shows_the_simulated_cell(crystal: Structure) -> None:
+    spec = planted_micrographs.PlantedSpec(
         vacant_sites=VACANT,
         thickness_angstrom=75.2,
         defocus_u_angstrom=2900.0,
@@ -57,11 +40,13 @@ def test_a_planted_micrograph_shows_the_simulated_cell(
         pixels=512,
         draws=3,
     )
-    counts, truth = planted.plant(spec, seed=4)
+    counts, truth = planted_micrographs.plant(spec, seed=4)
     assert counts.mean() == pytest.approx(22 * 0.25, rel=0.01)
 
     beams = exit_beams(crystal, energy_kev=300, thicknesses_angstrom=[75.2], gpts=(56, 56))
-    faded = replace(beams, psi=beams.psi * planted.fade(np.hypot(*beams.g_per_angstrom.T), 22.0))
+    faded = replace(
+        beams, psi=beams.psi * planted_micrographs.fade(np.hypot(*beams.g_per_angstrom.T), 22.0)
+    )
     # The centre of the field lies in the crystal; orders up to 0.45 1/A are compared there.
     n = spec.pixels
     x = np.arange(n) * spec.pixel_size_angstrom
