@@ -70,9 +70,16 @@ def test_other_errors_are_not_tried_again() -> None:
         assert owner.calls == 1
 
 
-def test_a_broken_connection_is_tried_again() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        sa.exc.OperationalError("SELECT", {}, Exception("server closed")),
+        sa.exc.TimeoutError("QueuePool limit of size 5 overflow 10 reached"),
+    ],
+)
+def test_a_broken_connection_is_tried_again(error: Exception) -> None:
     began = time.monotonic()
-    assert _Owner().ask(sa.exc.OperationalError("SELECT", {}, Exception("server closed"))) == 2
+    assert _Owner().ask(error) == 2
     assert time.monotonic() - began < 5
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, Concatenate, Protocol
+from typing import Concatenate, Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -49,7 +49,7 @@ def patient[Owner: Patient, **Parameters, Result](
         while True:
             try:
                 return method(owner, *args, **kwargs)
-            except sa.exc.DBAPIError as error:
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 if not _is_outage(error):
                     raise
                 if time.monotonic() + pause > deadline:
@@ -65,7 +65,9 @@ def patient[Owner: Patient, **Parameters, Result](
     return persevere
 
 
-def _is_outage(error: sa.exc.DBAPIError) -> bool:
+def _is_outage(error: sa.exc.DBAPIError | sa.exc.TimeoutError) -> bool:
+    if isinstance(error, sa.exc.TimeoutError):
+        return True  # every connection waits for the database
     name = getattr(error.orig, "sqlite_errorname", None)
     if name is not None:
         return str(name).startswith(_SQLITE_OUTAGES)
@@ -74,6 +76,7 @@ def _is_outage(error: sa.exc.DBAPIError) -> bool:
     )
 
 
-def _cause(error: Any) -> str:
-    lines = str(error.orig or error).splitlines()
-    return lines[0] if lines else type(error.orig or error).__name__
+def _cause(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).splitlines()
+    return lines[0] if lines else type(cause).__name__
