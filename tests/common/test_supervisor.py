@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +14,12 @@ from uuid import uuid4
 
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from cryolattice.client.connection import Connection
 from cryolattice.errors import JobCancelledError, UnreadableFileError
 from cryolattice.jobs import supervisor
+from cryolattice.jobs.processes import ProcessEndedError, Processes
 from cryolattice.jobs.supervisor import Supervisor
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
@@ -294,6 +296,52 @@ def test_jobs_that_nobody_works_on_are_adopted(
         (job_pb2.JOB_STATE_CANCELLED, 1),
         (job_pb2.JOB_STATE_RUNNING, 1),
     ]
+
+
+def test_a_round_that_fails_does_not_end_adopting(
+    settings: Settings,
+    ledger: Ledger,
+    queue_models: QueueModels,
+    models_spec: ModelsSpecs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = queue_models(models_spec())
+    ledger.begin_attempt(name, "dead", 0.0)
+    adoptable = ledger.adoptable
+    rounds: list[int] = []
+
+    def fail_once(kinds: Iterable[str], waited_seconds: float, limit: int) -> list[job_pb2.Job]:
+        rounds.append(limit)
+        if len(rounds) == 1:
+            raise sa.exc.ProgrammingError("SELECT", {}, Exception("the tables are being altered"))
+        return adoptable(kinds, waited_seconds, limit)
+
+    monkeypatch.setattr(ledger, "adoptable", fail_once)
+
+    async def steps(supervisor: Supervisor) -> None:
+        adopting = asyncio.create_task(supervisor.adopt(["models"]))
+        await _until(lambda: adopting.done() or ledger.get(name).job.HasField("end_time"))
+        adopting.cancel()
+
+    _supervised(settings, ledger, steps)
+    assert ledger.get(name).job.state == job_pb2.JOB_STATE_SUCCEEDED
+
+
+def test_a_process_that_starts_while_all_are_ended_ends_too(
+    settings: Settings, queue_models: QueueModels, models_spec: ModelsSpecs
+) -> None:
+    name = queue_models(models_spec(LARGE))
+
+    async def run() -> None:
+        processes = Processes(settings, settings.home / "logs")
+        asked = asyncio.create_task(processes.ask_worker({"job": name}))
+        await asyncio.sleep(0)
+        await processes.close()
+        with pytest.raises(ProcessEndedError, match="code -15"):
+            await asked
+        assert processes.count == 0
+
+    asyncio.run(run())
 
 
 def test_a_question_of_two_servers_is_computed_once(

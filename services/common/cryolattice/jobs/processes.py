@@ -174,6 +174,9 @@ class Processes:
             **streams,
         )
         self._alive.add(process)
+        if self._closing:
+            # begun while it started: `close` did not see it
+            process.terminate()
         return process
 
     @contextmanager

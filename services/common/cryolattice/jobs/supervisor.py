@@ -111,8 +111,9 @@ class Supervisor:
                 if room > 0 and names:
                     try:
                         await self._adopt(names, room)
-                    except CryolatticeError as error:
-                        log.warning("no job could be adopted", error=error.message)
+                    except Exception as error:
+                        # whatever it is, the next round may find it mended
+                        log.warning("no job could be adopted", error=str(error))
 
     async def _adopt(self, kinds: list[str], room: int) -> None:
         # those that wait here for another job with their question need no room
