@@ -127,6 +127,8 @@ def test_what_can_be_adopted(ledger: Ledger) -> None:
     assert _names(ledger, waited=60.0) == [gone, cancelling], "its creator may yet begin it"
     assert strange not in _names(ledger)
     assert ledger.begin_attempt(gone, "next", LEASE).attempt == 2
+    with pytest.raises(JobNotActiveError, match="CANCELLING"):
+        ledger.begin_attempt(cancelling, "next", LEASE)
     assert ledger.cancel(cancelling).state == job_pb2.JOB_STATE_CANCELLED
 
 

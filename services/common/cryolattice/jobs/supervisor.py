@@ -120,12 +120,8 @@ class Supervisor:
         limit = room + len(self._tasks)
         jobs = await asyncio.to_thread(self._ledger.adoptable, kinds, _CREATOR_SECONDS, limit)
         for job in [job for job in jobs if job.name not in self._tasks][:room]:
-            if job.state == job_pb2.JOB_STATE_CANCELLING:
-                with suppress(JobNotActiveError):
-                    await asyncio.to_thread(self._ledger.cancel, job.name)
-            else:
-                log.info("job adopted", job=job.name, attempt=job.attempt)
-                self.dispatch(job.name, job.kind)
+            log.info("job adopted", job=job.name, attempt=job.attempt)
+            self.dispatch(job.name, job.kind)
 
     async def ingest(
         self, header: UploadHeader, path: Path, companions: Mapping[str, Path]
@@ -223,6 +219,10 @@ class Supervisor:
         """Run one attempt; return whether the job needs nobody here any more."""
         record = await asyncio.to_thread(self._ledger.get, name)
         if record.job.state in TERMINAL or record.held or self._closing:
+            return True
+        if record.job.state == job_pb2.JOB_STATE_CANCELLING:
+            # whoever was to stop it is gone
+            await asyncio.to_thread(self._ledger.cancel, name)
             return True
         died: ProcessEndedError | None = None
         try:

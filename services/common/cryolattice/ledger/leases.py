@@ -32,7 +32,8 @@ def begin_attempt(
     job = record.job
     if record.held and row["owner"] == owner:
         return job  # asked again, for the answer got lost
-    if job.state in TERMINAL or record.held:
+    # one that is to be cancelled is not begun again, whoever was to stop it
+    if job.state in {*TERMINAL, job_pb2.JOB_STATE_CANCELLING} or record.held:
         raise JobNotActiveError(f"{name} is {state_name(job)}: it cannot be started")
     for other in others:
         if other["lease_until"] >= time.time():

@@ -128,7 +128,7 @@ class Ledger:
         Raises
         ------
         JobNotActiveError
-            The job has ended or somebody works on it.
+            The job has ended or is to be cancelled, or somebody works on it.
         QuestionBusyError
             Somebody works on another job that asks the same.
         """
