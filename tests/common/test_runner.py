@@ -13,6 +13,7 @@ from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.reader import DatasetReader
+from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
 
 if TYPE_CHECKING:
@@ -134,6 +135,30 @@ def test_an_attempt_that_was_taken_over_leaves_the_job_alone(
     job = run_job(name, settings, on_start=take_over)
     assert (job.state, job.attempt) == (job_pb2.JOB_STATE_RUNNING, 2)
     assert ledger.get(name).job == job
+
+
+def test_a_job_whose_dataset_another_job_writes_goes_back_to_the_queue(
+    settings: Settings,
+    root: ArrayStore,
+    queue_models: QueueModels,
+    models_spec: ModelsSpecs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = queue_models(models_spec())
+
+    def overtake(context: JobContext) -> None:
+        finalize = context.finalize
+
+        def late() -> None:
+            finalize()
+            DatasetWriter(root, context.output.kind, context.output.id).take_over()
+
+        monkeypatch.setattr(context, "finalize", late)
+
+    job = run_job(name, settings, on_start=overtake)
+    assert job.state == job_pb2.JOB_STATE_QUEUED
+    assert "another has taken over" in job.state_message
+    assert run_job(name, settings).state == job_pb2.JOB_STATE_SUCCEEDED
 
 
 def test_a_job_cancelled_behind_its_back_stays_cancelled(

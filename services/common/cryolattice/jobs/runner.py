@@ -80,7 +80,7 @@ def run_job(
     Raises
     ------
     JobNotActiveError
-        The job has ended or somebody works on it.
+        The job has ended or is to be cancelled, or somebody works on it.
     QuestionBusyError
         Somebody works on another job that asks the same.
     """
@@ -130,8 +130,12 @@ def _attempt(
             committed = context.output.committed()
             reader = committed or _compute(context, kind, spec, settings)
         return _succeed(context, reader, reused=committed is not None)
-    except (ConflictError, JobNotActiveError):
+    except JobNotActiveError:
         return _lost(context)
+    except ConflictError as error:
+        # another attempt has it, or another job writes the same dataset: its answer will do
+        context.interrupt(error.message)
+        return _give_back(context)
     except JobCancelledError as error:
         if context.interrupted:
             return _give_back(context)
