@@ -75,6 +75,18 @@ def test_figures_are_drawn(power: NDArray[np.float64]) -> None:
         assert to_png(figure, dots_per_inch=60).startswith(b"\x89PNG")
 
 
+def test_an_astigmatism_beyond_the_defocus_is_drawn() -> None:
+    lens = Lens.from_uv(2000, -200, 25)
+    power = planted_spectrum(2000, -200, 25, seed=2)
+    profile = profile_of(power, lens)
+    data, fit = flattened(power, STEP, lens, profile)
+    assert np.array_equal(np.isfinite(data), np.isfinite(fit))
+    figure = ring_spectrum_figure(data, fit, STEP, 0.2, lens, np.array([0.1]))
+    # the zeros are open curves, no ellipses
+    assert not figure.axes[0].patches
+    assert to_png(figure, dots_per_inch=60).startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("shift", [(256, 256), (0, 256), (256, 0)])
 def test_zero_frequency_must_be_in_the_middle(
     power: NDArray[np.float64], shift: tuple[int, int]

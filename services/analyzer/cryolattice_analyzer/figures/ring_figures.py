@@ -99,6 +99,8 @@ def _middle(
 def _draw_zeros(axes: Axes, lens: Lens, zeros: NDArray[np.float64] | None) -> None:
     """Draw the first zeros over the left half, turned with the astigmatism."""
     ratio = lens.half_difference_angstrom / lens.defocus_angstrom
+    if ratio >= 1:
+        return  # V is over focus: the zeros are open curves
     for k in [] if zeros is None else zeros[:_MARKED_ZEROS]:
         # k^2 (defocus + A cos 2 phi) is the same along a ring
         along, across = k / math.sqrt(1 + ratio), k / math.sqrt(1 - ratio)

@@ -19,6 +19,8 @@ AVERAGED_DEG = 4.0
 AZIMUTHS = 720
 NOISE_WINDOW_BINS = 4.0
 NOISE_SHARE = 2.0
+# share of the mean defocus below which a direction counts as without rings
+_LEAST_LOCAL_DEFOCUS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,9 @@ def _along_rings(
     ny, nx = power.shape
     ratio = lens.half_difference_angstrom / lens.defocus_angstrom
     turns = np.arange(AZIMUTHS) * 2 * np.pi / AZIMUTHS
-    # k^2 (defocus + A cos 2 (phi - angle)) is the same along a ring
-    stretch = 1 / np.sqrt(1 + ratio * np.cos(2 * (turns - math.radians(lens.angle_deg))))
+    # k^2 (defocus + A cos 2 (phi - angle)) is the same along a ring; none closes where A is larger
+    local = 1 + ratio * np.cos(2 * (turns - math.radians(lens.angle_deg)))
+    stretch = 1 / np.sqrt(np.maximum(local, _LEAST_LOCAL_DEFOCUS))
     radii = np.arange(math.ceil(math.hypot(ny, nx) / 2) * 2) / 2 * min(step)
     k = radii[:, None] * stretch
     rows = ny // 2 + k * np.sin(turns) / step[1]
