@@ -10,10 +10,10 @@ from pathlib import Path
 from rsciio.tia import file_reader
 
 from cryolattice.errors import UnreadableFileError
-from cryolattice_analyzer.files.rosetta import Found, reading, to_signal
+from cryolattice_analyzer.files.rosetta import reading, to_signal
 from cryolattice_analyzer.files.signals import Signal
 
-_SERIES_NUMBER = re.compile(r"_([1-9])\.ser$", re.IGNORECASE)
+_SERIES_NUMBER = re.compile(r"_(\d+)\.ser$", re.IGNORECASE)
 
 
 def read_tia(data: bytes, name: str, companions: Mapping[str, bytes], field: str) -> list[Signal]:
@@ -50,21 +50,21 @@ def read_tia(data: bytes, name: str, companions: Mapping[str, bytes], field: str
             field=field,
         )
     with tempfile.TemporaryDirectory(prefix="cryolattice-tia-") as folder:
-        # the reader looks for the series beside the .emi, by number
         emi_path = Path(folder) / "data.emi"
         emi_path.write_bytes(emi[0])
-        titles = {}
-        for key, content in series.items():
-            number = _SERIES_NUMBER.search(key)
-            path = Path(folder) / f"data_{number[1] if number else 1}.ser"
-            path.write_bytes(content)
-            titles[path.name] = key
+        signals = []
         with reading(name, "TIA", field):
-            found = file_reader(str(emi_path))
-            if not found:
+            for key, content in series.items():
+                path = Path(folder) / f"data_{_digit(key)}.ser"
+                path.write_bytes(content)
+                signals += [to_signal(one, key) for one in file_reader(str(emi_path))]
+                path.unlink()
+            if not signals:
                 raise ValueError("none of its series holds an image")
-            return [to_signal(one, titles[_original(one)]) for one in found]
+        return signals
 
 
-def _original(found: Found) -> str:
-    return str(found["metadata"]["General"]["original_filename"])
+def _digit(name: str) -> str:
+    """Give the number under which the reader looks for a series beside the .emi: 1 to 9."""
+    number = _SERIES_NUMBER.search(name)
+    return number[1] if number and number[1] in "123456789" else "1"
