@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 from mrcfile.mrcinterpreter import MrcInterpreter
+from mrcfile.utils import byte_order_from_machine_stamp
 
 from cryolattice_analyzer.files.rosetta import reading
 from cryolattice_analyzer.files.signals import Axis, Instrument, Signal
 
 _E_PER_M2 = 1e-20  # in e/angstrom^2
-# the extended header counts days from the last one of 1899
+# the extended header counts days from 30 December 1899, as spreadsheets do
 _EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
 
 
@@ -62,11 +63,9 @@ def read_mrc(data: bytes, name: str, field: str) -> list[Signal]:
 
 def _check_length(data: bytes) -> None:
     """Refuse a header that promises more than there is, before memory is taken for it."""
-    header = np.frombuffer(data[: HEADER_DTYPE.itemsize], dtype=HEADER_DTYPE, count=1)[0]
-    if bytes(header["machst"])[:1] in {b"\x11"}:
-        header = np.frombuffer(
-            data[: HEADER_DTYPE.itemsize], dtype=HEADER_DTYPE.newbyteorder(">"), count=1
-        )[0]
+    header = np.frombuffer(data, dtype=HEADER_DTYPE, count=1)[0]
+    order = byte_order_from_machine_stamp(header["machst"])
+    header = header.view(HEADER_DTYPE.newbyteorder(order))
     pixels = math.prod(int(header[axis]) for axis in ("nx", "ny", "nz"))
     extended = int(header["nsymbt"])
     # half a byte a pixel is the least that a mode takes
