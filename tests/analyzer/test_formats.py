@@ -221,6 +221,16 @@ def test_a_colour_picture_is_refused() -> None:
         read_micrograph(files.tiff(rgb, photometric="rgb"), "a.tif", pixel_size_angstrom=0.5)
 
 
+def test_the_tenth_series_of_an_emi_does_not_take_the_place_of_the_first() -> None:
+    series = {"a_1.ser": files.ser(COUNTS, 5e-11), "a_10.ser": files.ser(COUNTS + 1, 5e-11)}
+    emi = files.emi("TEM uP SA Zoom Image")
+    for number, added in (("1", 0), ("2", 1)):
+        image = read_micrograph(emi, "a.emi", companions=series, signal=number)
+        np.testing.assert_array_equal(image.counts, COUNTS + added)
+    with pytest.raises(UnreadableFileError, match=r"its a\.emi belongs beside it"):
+        read_micrograph(series["a_10.ser"], "a_10.ser")
+
+
 @pytest.mark.parametrize(("name", "partner"), [("a_1.ser", "a.emi"), ("a.emi", "a_1.ser")])
 def test_half_a_pair_names_the_other(name: str, partner: str) -> None:
     data = {"a_1.ser": files.ser(COUNTS, 5e-11), "a.emi": files.emi("TEM Image")}
@@ -256,6 +266,16 @@ def test_an_mdoc_tells_what_the_header_does_not() -> None:
     assert (told.energy_kev, told.magnification, told.exposure_s) == (200, 81e3, 2.5)
     assert told.dose_e_per_angstrom2 == 41.2
     assert told.acquired == "12-Mar-24  10:11:12"
+
+
+def test_the_dose_of_one_image_is_not_that_of_the_stack() -> None:
+    stack = read_micrograph(files.mrc(MOVIE, 0.5), "a.mrc", companions={"a.mrc.mdoc": MDOC})
+    assert stack.instrument.dose_e_per_angstrom2 is None
+    assert stack.instrument.exposure_s is None
+    assert stack.instrument.energy_kev == 200
+    frames = MDOC.split(b"[ZValue = 1]")[0].replace(b"ZValue", b"FrameSet")
+    movie = read_micrograph(files.mrc(MOVIE, 0.5), "a.mrc", companions={"a.mrc.mdoc": frames})
+    assert movie.instrument.dose_e_per_angstrom2 == 41.2
 
 
 def test_the_header_comes_before_the_mdoc() -> None:

@@ -26,7 +26,10 @@ def add_mdoc(signals: list[Signal], companions: Mapping[str, bytes]) -> list[Sig
     texts = [data for key, data in companions.items() if key.lower().endswith(".mdoc")]
     if not texts:
         return signals
-    facts = _facts(texts[0].decode("utf-8", errors="replace"))
+    text = texts[0].decode("utf-8", errors="replace")
+    sections = [match.start() for match in _SECTION.finditer(text)]
+    # the head and the first section: one image, or all frames of one exposure
+    facts = dict(_LINE.findall(text[: sections[1] if len(sections) > 1 else len(text)]))
     told = Instrument(
         energy_kev=_number(facts, "Voltage"),
         magnification=_number(facts, "Magnification"),
@@ -35,14 +38,14 @@ def add_mdoc(signals: list[Signal], companions: Mapping[str, bytes]) -> list[Sig
         acquired=facts.get("DateTime"),
     )
     pixel = _number(facts, "PixelSpacing")
-    return [_filled(signal, told, pixel) for signal in signals]
-
-
-def _facts(text: str) -> dict[str, str]:
-    """Read the head and the first section: one image, or all frames of one exposure."""
-    sections = [match.start() for match in _SECTION.finditer(text)]
-    end = sections[1] if len(sections) > 1 else len(text)
-    return dict(_LINE.findall(text[:end]))
+    # the first section's exposure is not that of a stack with a section an image
+    told_of_stack = (
+        replace(told, exposure_s=None, dose_e_per_angstrom2=None) if len(sections) > 1 else told
+    )
+    return [
+        _filled(signal, told_of_stack if signal.values.ndim > 2 else told, pixel)
+        for signal in signals
+    ]
 
 
 def _number(facts: Mapping[str, str], key: str) -> float | None:
