@@ -10,7 +10,6 @@ import pytest
 from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.candidates import distinct_views, equivalent_projections
 from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
-from cryolattice_modeler.export import model_to_atoms, model_to_cif
 from cryolattice_modeler.orderings import enumerate_orderings
 from cryolattice_modeler.structures import Model, build_models
 from cryolattice_modeler.supercell import disordered_supercell
@@ -209,23 +208,6 @@ def test_mistakes(cubic: ParentCrystal) -> None:
             seed=0,
             include_disordered=False,
         )
-
-
-def test_cif_and_atoms_hold_the_model(models: list[Model]) -> None:
-    for model in (models[0], models[9]):
-        text = model_to_cif(model)
-        assert f"# ordering {model.ordering_id}" in text
-        for site in model.vacant_sites:
-            assert "#   " + " ".join(f"{x:.5g}" for x in site) in text
-        back = read_parent_crystal(text, "model.cif", require_disorder=False)
-        assert np.allclose(back.cell_angstrom, model.cell_angstrom)
-        heavy = [s for s in back.sites if s.occupants[0][0] != "H"]
-        assert len(heavy) == np.count_nonzero(model.numbers != 1)
-        atoms = model_to_atoms(model)
-        assert np.allclose(atoms.get_positions(), model.positions_angstrom)
-        assert np.array_equal(atoms.numbers, model.numbers)
-        assert np.array_equal(atoms.arrays["occupancies"], model.occupancies)
-        assert atoms.info["ordering_id"] == model.ordering_id
 
 
 def test_a_crystal_with_nothing_to_order_is_one_model(make_cif: MakeCif) -> None:
