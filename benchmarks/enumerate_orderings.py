@@ -21,8 +21,9 @@ PARENT = Path(__file__).parents[1] / "examples" / "na2nh2bh4" / "na2nh2bh4_cubic
 OURS = """
 import json, resource, sys, time
 from pathlib import Path
+from cryolattice_modeler.counting import count_orderings
 from cryolattice_modeler.crystal import read_parent_crystal
-from cryolattice_modeler.orderings import count_orderings, enumerate_orderings
+from cryolattice_modeler.orderings import enumerate_orderings
 parent = read_parent_crystal(Path(sys.argv[1]).read_text(), "parent")
 supercell = tuple(map(int, sys.argv[2:5]))
 start = time.perf_counter()

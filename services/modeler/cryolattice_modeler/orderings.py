@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cryolattice.errors import LimitExceededError
 from cryolattice_modeler.canonical_frame import CanonicalFrame, canonical_frame
-from cryolattice_modeler.counting import count_classes, count_orderings, total_orderings
+from cryolattice_modeler.counting import count_classes, total_orderings
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderly import Layer, canonical_arrangements
 from cryolattice_modeler.permutations import permutation_group, translation_group
@@ -24,8 +24,6 @@ from cryolattice_modeler.supercell import (
     disordered_supercell,
 )
 from cryolattice_modeler.symmetry import find_symmetry
-
-__all__ = ["MAX_CLASSES", "Ordering", "count_orderings", "enumerate_orderings"]
 
 MAX_CLASSES = 10_000_000
 """Classes above which the enumeration is refused unless more are asked for: some minutes' work."""
