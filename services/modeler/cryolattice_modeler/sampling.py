@@ -8,16 +8,18 @@ weights throughout.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_modeler.canonical_frame import canonical_frame
+from cryolattice_modeler.canonical_frame import CanonicalFrame, canonical_frame
 from cryolattice_modeler.counting import (
     count_classes,
     cycle_lengths,
@@ -27,15 +29,23 @@ from cryolattice_modeler.counting import (
 )
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import Ordering, named_group, named_ordering
-from cryolattice_modeler.supercell import Sublattice, SupercellSize, disordered_supercell
+from cryolattice_modeler.supercell import (
+    DisorderedSupercell,
+    Sublattice,
+    SupercellSize,
+    disordered_supercell,
+)
 
 MAX_SAMPLE = 1_000_000
+_OPERATIONS_AT_ONCE = 1024
 
 
 def sample_orderings(
     parent: ParentCrystal, supercell: SupercellSize, size: int, *, seed: int
-) -> list[Ordering]:
+) -> Iterator[Ordering]:
     """Draw classes of orderings, each class at most once and all subsets equally likely.
+
+    Orderings come one after the other as they are drawn; of those before, a digest is kept.
 
     Parameters
     ----------
@@ -48,13 +58,13 @@ def sample_orderings(
 
     Returns
     -------
-    list of Ordering
+    iterator of Ordering
         In the order drawn. Each class is among them with probability size / classes.
 
     Raises
     ------
     InvalidInputError
-        If `size` or `seed` is out of range; else as `disordered_supercell`.
+        If `size` or `seed` is out of range; else as `disordered_supercell`. At the call.
     """
     if not 1 <= size <= MAX_SAMPLE:
         raise InvalidInputError(
@@ -63,30 +73,35 @@ def sample_orderings(
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}: give a whole number of at least 0", field="seed")
     layout = disordered_supercell(parent, supercell)
+    rng = random.Random(seed)  # noqa: S311 - no secret; exact with big integers
+    return _sample(layout, min(size, count_classes(layout)), rng)
+
+
+def _sample(layout: DisorderedSupercell, size: int, rng: random.Random) -> Iterator[Ordering]:
     frame = canonical_frame(layout)
     group = named_group(layout, frame)
-    lengths = cycle_lengths(group.astype(np.int64))
-    weights = []
-    for row in lengths:
-        fixed = (
-            fixed_arrangements(cycles_of(row[s.start : s.stop]), s.counts)
-            for s in frame.sublattices
-        )
-        weights.append(math.prod(fixed))
-    cumulative = list(accumulate(weights))
-    rng = random.Random(seed)  # noqa: S311 - no secret; exact with big integers
-    wanted = min(size, count_classes(layout))
-    found: dict[bytes, Ordering] = {}
-    while len(found) < wanted:
+    cumulative = list(accumulate(_kept_orderings(group, frame)))
+    known: set[bytes] = set()
+    while len(known) < size:
         operation = _drawn(cumulative, rng)
         codes = np.zeros(group.shape[1], dtype=np.uint8)
         for sublattice in frame.sublattices:
             _colour(codes, group[operation], sublattice, rng)
         representative, multiplicity = _representative(codes, group, frame.sublattices)
-        key = representative.tobytes()
-        if key not in found:
-            found[key] = named_ordering(layout, frame, representative, multiplicity)
-    return list(found.values())
+        digest = hashlib.sha256(representative.tobytes()).digest()
+        if digest not in known:
+            known.add(digest)
+            yield named_ordering(layout, frame, representative, multiplicity)
+
+
+def _kept_orderings(group: NDArray[np.int32], frame: CanonicalFrame) -> Iterator[int]:
+    """Yield for each operation how many orderings it leaves as they are."""
+    for start in range(0, len(group), _OPERATIONS_AT_ONCE):
+        for row in cycle_lengths(group[start : start + _OPERATIONS_AT_ONCE].astype(np.int64)):
+            yield math.prod(
+                fixed_arrangements(cycles_of(row[s.start : s.stop]), s.counts)
+                for s in frame.sublattices
+            )
 
 
 def _drawn(cumulative: list[int], rng: random.Random) -> int:
