@@ -1,4 +1,4 @@
-"""What the pages say of arrays and JSON is what the product writes, name by name."""
+"""What the pages say of arrays, JSON, calls and jobs is what the product has, name by name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mrcfile
+import numpy as np
 import pytest
 import xarray as xr
 
+from cryolattice import connect
 from cryolattice.cli.main import run
+from cryolattice.jobs.kinds import installed_services
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+from cryolattice_api.common.v1 import dataset_service_pb2, job_service_pb2
+from cryolattice_api.modeler.v1 import modeler_pb2
+from cryolattice_api.simulator.v1 import simulator_pb2
+from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
 from tests.docs.markdown import ROOT
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -30,6 +39,10 @@ COMMANDS = {
     "average": f"average {DATA}/micrograph_a.mrc --parent {PARENT}",
     "enumerate": f"enumerate {PARENT} --supercell 2 2 1 --views c --k-max 0.5",
 }
+JOB_KINDS = [kind for service in installed_services().values() for kind in service.kinds]
+UPLOADED = {"micrograph", "diffraction_series", "power_spectrum"}
+# the first has arrays for its own report only, the second none
+WITHOUT_TABLE = {"dose", "report"}
 
 
 def _tables(page: Path) -> dict[str, list[list[str]]]:
@@ -70,6 +83,22 @@ def answers(server: str) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def rarer(server: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Datasets of the kinds that the commands above leave out."""
+    path = tmp_path_factory.mktemp("spectrum") / "power.mrc"
+    with mrcfile.new(path) as mrc:
+        mrc.set_data(planted_spectrum(10300, 9900, 40, seed=4).astype(np.float32))
+        mrc.voxel_size = PIXEL_ANGSTROM
+    assert run(["ctf", str(path), "--power-spectrum", "--server", server]) == 0
+    with connect(server, show_progress=False) as lab:
+        models = lab.models(PARENT, (2, 2, 1))
+        chosen = models.json("models.json")[0]["model_id"]
+        spec = simulator_pb2.PotentialSpec(models=models.ref, model_ids=[chosen])
+        request = simulator_pb2.CreatePotentialJobRequest(spec=spec)
+        lab.submit(lab.connection.simulator.CreatePotentialJob, request).wait()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_field_of_the_json_is_described(command: str, answers: dict[str, Any]) -> None:
     rows = _tables(ROOT / "docs" / "json.md")[command]
@@ -89,7 +118,7 @@ def test_every_field_of_the_files_is_described(kind: str, home: Path) -> None:
     assert set(_fields(json.loads(newest.read_text()))) == described
 
 
-@pytest.mark.usefixtures("answers")
+@pytest.mark.usefixtures("answers", "rarer")
 @pytest.mark.parametrize("kind", list(_tables(ROOT / "docs" / "data-platform.md")))
 def test_every_array_is_described(kind: str, home: Path) -> None:
     rows = _tables(ROOT / "docs" / "data-platform.md")[kind]
@@ -102,3 +131,31 @@ def test_every_array_is_described(kind: str, home: Path) -> None:
         for name, array in arrays.items()
     }
     assert found == described
+
+
+def test_every_kind_of_dataset_is_described() -> None:
+    made = {kind.output_kind for kind in JOB_KINDS} | UPLOADED
+    assert set(_tables(ROOT / "docs" / "data-platform.md")) == made - WITHOUT_TABLE
+
+
+def test_every_kind_of_job_is_a_label_of_the_metrics() -> None:
+    text = (ROOT / "docs" / "observability.md").read_text()
+    label = re.search(r"Label `kind`: (.*?); only (.*?) have tiles", text, re.DOTALL)
+    assert label
+    kinds, tiled = (set(re.findall(r"`(\w+)`", part)) for part in label.groups())
+    assert kinds == {kind.name for kind in JOB_KINDS}
+    assert tiled == {kind.name for kind in JOB_KINDS if kind.tiled}
+
+
+def test_every_call_is_listed() -> None:
+    text = (ROOT / "docs" / "developer.md").read_text()
+    listed = {
+        name: re.findall(r"`(\w+)`", calls)
+        for name, calls in re.findall(r"^\| `(\w+Service)` \| (.*) \|$", text, re.M)
+    }
+    protocols = (modeler_pb2, simulator_pb2, analyzer_pb2, job_service_pb2, dataset_service_pb2)
+    assert listed == {
+        service.name: [method.name for method in service.methods]
+        for protocol in protocols
+        for service in protocol.DESCRIPTOR.services_by_name.values()
+    }
