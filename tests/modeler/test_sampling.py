@@ -30,16 +30,18 @@ def test_every_class_is_as_likely_whatever_its_size(cubic: ParentCrystal) -> Non
     assert chisquare(list(drawn.values())).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("atoms", [THREE_KINDS, TWO_SUBLATTICES])
+@pytest.mark.parametrize(
+    ("atoms", "cells"), [(THREE_KINDS, (2, 2, 2)), (TWO_SUBLATTICES, (2, 2, 1))]
+)
 def test_several_occupants_are_drawn_as_often(
-    make_cif: MakeCif, atoms: list[tuple[object, ...]]
+    make_cif: MakeCif, atoms: list[tuple[object, ...]], cells: tuple[int, int, int]
 ) -> None:
     parent = read_parent_crystal(make_cif(CUBE, atoms, "P m -3 m"), "several.cif")
-    known = {o.ordering_id: o.multiplicity for o in enumerate_orderings(parent, (2, 2, 2))}
-    assert len(set(known.values())) > 3
+    known = {o.ordering_id: o.multiplicity for o in enumerate_orderings(parent, cells)}
+    assert len(set(known.values())) > 1
     drawn: Counter[str] = Counter()
-    for seed in range(400):
-        (ordering,) = sample_orderings(parent, (2, 2, 2), 1, seed=seed)
+    for seed in range(200):
+        (ordering,) = sample_orderings(parent, cells, 1, seed=seed)
         assert known[ordering.ordering_id] == ordering.multiplicity
         drawn[ordering.ordering_id] += 1
     assert set(drawn) == set(known)

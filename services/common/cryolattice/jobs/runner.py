@@ -137,9 +137,8 @@ def _attempt(
         context.interrupt(error.message)
         return _give_back(context)
     except JobCancelledError as error:
-        if context.interrupted:
-            return _give_back(context)
-        return _end(context, job_pb2.JOB_STATE_CANCELLED, error)
+        cancelled = job_pb2.JOB_STATE_CANCELLED
+        return _give_back(context) if context.interrupted else _end(context, cancelled, error)
     except CryolatticeError as error:
         if isinstance(error, InvalidInputError):
             # the same question always fails: what was written of an answer is of no use
