@@ -97,6 +97,15 @@ def rarer(server: str, tmp_path_factory: pytest.TempPathFactory) -> None:
         spec = simulator_pb2.PotentialSpec(models=models.ref, model_ids=[chosen])
         request = simulator_pb2.CreatePotentialJobRequest(spec=spec)
         lab.submit(lab.connection.simulator.CreatePotentialJob, request).wait()
+        beams = lab.datasets.newest(kind="beams")[0]
+        sweep = lab.dataset(beams.spec["models"]["name"])
+        chosen = sweep.json("models.json")[0]["model_id"]
+        images = simulator_pb2.ImagesSpec(
+            beams=beams.ref, models=sweep.ref, model_id=chosen, thicknesses_angstrom=[9.4]
+        )
+        images.ctf_corrected = images.exit_wave = True
+        wanted = simulator_pb2.CreateImagesJobRequest(spec=images)
+        lab.submit(lab.connection.simulator.CreateImagesJob, wanted).wait()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -31,6 +31,8 @@ class Lens:
         Standard deviation of the defocus; abTEM's ``focal_spread`` is sqrt(2) times it.
     b_factor_angstrom2 : float
         Envelope exp(-B k^2 / 4) on the wave.
+    aperture_mrad : float
+        Semi-angle of a round aperture around the direct beam; 0 for none.
     """
 
     defocus_u_angstrom: float
@@ -39,6 +41,7 @@ class Lens:
     cs_mm: float = 2.7
     focal_spread_angstrom: float = 0.0
     b_factor_angstrom2: float = 0.0
+    aperture_mrad: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -46,7 +49,11 @@ class Lens:
                 raise InvalidInputError(
                     f"{name} is {getattr(self, name)}: give a finite number", field=name
                 )
-        for name, unit in (("focal_spread_angstrom", "angstrom"), ("b_factor_angstrom2", "A^2")):
+        for name, unit in (
+            ("focal_spread_angstrom", "angstrom"),
+            ("b_factor_angstrom2", "A^2"),
+            ("aperture_mrad", "mrad"),
+        ):
             if getattr(self, name) < 0:
                 raise InvalidInputError(
                     f"{name} is {getattr(self, name):g} {unit}: give 0 or more", field=name
@@ -158,6 +165,8 @@ def image(
     psi = beams.psi[index].astype(np.complex128) * np.exp(
         -1j * chi - lens.b_factor_angstrom2 * g2 / 4
     )
+    if lens.aperture_mrad:
+        psi[np.sqrt(g2) * wavelength_angstrom(beams.energy_kev) > lens.aperture_mrad / 1e3] = 0
     # Radians of phase at the band limit per standard deviation of defocus.
     spread = np.pi * wavelength_angstrom(beams.energy_kev) * lens.focal_spread_angstrom
     steepest = spread * float(g2.max(initial=0.0))
@@ -201,6 +210,49 @@ def diffraction_pattern(
         g_per_angstrom=beams.g_per_angstrom[order],
         intensity=intensity[order],
     )
+
+
+def image_coefficients(
+    beams: ExitBeams, thickness_index: int, lens: Lens
+) -> NDArray[np.complex128]:
+    """Fourier coefficients of `image`, in the order of an FFT: rows along b, columns along a."""
+    return np.asarray(fft.fft2(image(beams, thickness_index, lens), norm="forward"))
+
+
+def wave_coefficients(beams: ExitBeams, thickness_index: int) -> NDArray[np.complex128]:
+    """Fourier coefficients of an exit wave, laid out as those of `image_coefficients`."""
+    shape = alias_free_shape(beams)
+    spectrum = np.zeros(shape, dtype=np.complex128)
+    spectrum[beams.k % shape[0], beams.h % shape[1]] = beams.psi[
+        _require_index(beams, thickness_index)
+    ]
+    return spectrum
+
+
+def correction_signs(
+    gx_per_angstrom: NDArray[np.float64],
+    gy_per_angstrom: NDArray[np.float64],
+    lens: Lens,
+    energy_kev: float,
+) -> NDArray[np.float64]:
+    """Signs that undo the contrast reversals of a lens (phase flipping); 1 at frequency 0.
+
+    A weak phase object images as 2 sin(chi) times its phase; with these signs atoms are bright at
+    every spatial frequency (Penczek, Methods Enzymol. 482 (2010) 73).
+
+    Parameters
+    ----------
+    gx_per_angstrom, gy_per_angstrom : ndarray
+        Columns and rows of a grid, shapes (nx,) and (ny,).
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+    """
+    x, y = np.meshgrid(gx_per_angstrom, gy_per_angstrom)
+    chi = aberration_phase(np.stack([x.ravel(), y.ravel()], axis=1), lens, energy_kev)
+    signs = np.sign(np.sin(chi)).reshape(x.shape)
+    return np.asarray(np.where((x == 0) & (y == 0), 1.0, signs))
 
 
 def _require_index(beams: ExitBeams, thickness_index: int) -> int:

@@ -8,12 +8,13 @@ import grpc.aio
 
 from cryolattice.server.backend import Backend
 from cryolattice_api.simulator.v1 import simulator_pb2, simulator_pb2_grpc
+from cryolattice_simulator.images_job import IMAGES
 from cryolattice_simulator.jobs import SWEEP
 from cryolattice_simulator.potential_job import POTENTIAL
 
 
 class SimulatorServicer(simulator_pb2_grpc.SimulatorServiceServicer):
-    """Serves sweeps and potentials."""
+    """Serves sweeps, potentials and images."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -33,3 +34,11 @@ class SimulatorServicer(simulator_pb2_grpc.SimulatorServiceServicer):
     ) -> simulator_pb2.CreatePotentialJobResponse:
         job, estimate = await self._backend.create_job("simulator", POTENTIAL, request)
         return simulator_pb2.CreatePotentialJobResponse(job=job, estimate=estimate)
+
+    async def CreateImagesJob(
+        self,
+        request: simulator_pb2.CreateImagesJobRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> simulator_pb2.CreateImagesJobResponse:
+        job, estimate = await self._backend.create_job("simulator", IMAGES, request)
+        return simulator_pb2.CreateImagesJobResponse(job=job, estimate=estimate)

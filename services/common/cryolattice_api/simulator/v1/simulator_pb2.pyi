@@ -346,3 +346,275 @@ class CreatePotentialJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreatePotentialJobResponse: _TypeAlias = CreatePotentialJobResponse  # noqa: Y015
+
+@_typing.final
+class ImagesSpec(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEAMS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    THICKNESSES_ANGSTROM_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    CAMERA_FIELD_NUMBER: _builtins.int
+    CTF_CORRECTED_FIELD_NUMBER: _builtins.int
+    EXIT_WAVE_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    """Of one of the models; may be empty where there is only one."""
+    ctf_corrected: _builtins.bool
+    """Also flip the phases of the images where the transfer of the lens is negative."""
+    exit_wave: _builtins.bool
+    """Also the exit waves, amplitude and phase, on the pixels of the images."""
+    @_builtins.property
+    def beams(self) -> _dataset_pb2.DatasetRef:
+        """A `beams` dataset and the models that it was simulated from."""
+
+    @_builtins.property
+    def models(self) -> _dataset_pb2.DatasetRef: ...
+    @_builtins.property
+    def thicknesses_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Some of those of the beams; empty for all."""
+
+    @_builtins.property
+    def objective(self) -> Global___Objective: ...
+    @_builtins.property
+    def camera(self) -> Global___Camera: ...
+    def __init__(
+        self,
+        *,
+        beams: _dataset_pb2.DatasetRef | None = ...,
+        models: _dataset_pb2.DatasetRef | None = ...,
+        model_id: _builtins.str = ...,
+        thicknesses_angstrom: _abc.Iterable[_builtins.float] | None = ...,
+        objective: Global___Objective | None = ...,
+        camera: Global___Camera | None = ...,
+        ctf_corrected: _builtins.bool = ...,
+        exit_wave: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["beams", b"beams", "camera", b"camera", "models", b"models", "objective", b"objective"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beams", b"beams", "camera", b"camera", "ctf_corrected", b"ctf_corrected", "exit_wave", b"exit_wave", "model_id", b"model_id", "models", b"models", "objective", b"objective", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImagesSpec: _TypeAlias = ImagesSpec  # noqa: Y015
+
+@_typing.final
+class Objective(_message.Message):
+    """The objective lens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFOCUS_ANGSTROM_FIELD_NUMBER: _builtins.int
+    ASTIGMATISM_ANGSTROM_FIELD_NUMBER: _builtins.int
+    ASTIGMATISM_ANGLE_DEG_FIELD_NUMBER: _builtins.int
+    CS_MM_FIELD_NUMBER: _builtins.int
+    FOCAL_SPREAD_ANGSTROM_FIELD_NUMBER: _builtins.int
+    APERTURE_MRAD_FIELD_NUMBER: _builtins.int
+    ENVELOPE_B_ANGSTROM2_FIELD_NUMBER: _builtins.int
+    astigmatism_angstrom: _builtins.float
+    """U - V, and the azimuth of U from +x towards +y."""
+    astigmatism_angle_deg: _builtins.float
+    cs_mm: _builtins.float
+    focal_spread_angstrom: _builtins.float
+    """Standard deviation."""
+    aperture_mrad: _builtins.float
+    """Semi-angle of a round aperture around the direct beam; 0 for none."""
+    envelope_b_angstrom2: _builtins.float
+    """B of an envelope exp(-B k^2 / 4) on the wave."""
+    @_builtins.property
+    def defocus_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Means of U and V, positive under focus, each giving an image; empty means 0."""
+
+    def __init__(
+        self,
+        *,
+        defocus_angstrom: _abc.Iterable[_builtins.float] | None = ...,
+        astigmatism_angstrom: _builtins.float = ...,
+        astigmatism_angle_deg: _builtins.float = ...,
+        cs_mm: _builtins.float = ...,
+        focal_spread_angstrom: _builtins.float = ...,
+        aperture_mrad: _builtins.float = ...,
+        envelope_b_angstrom2: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aperture_mrad", b"aperture_mrad", "astigmatism_angle_deg", b"astigmatism_angle_deg", "astigmatism_angstrom", b"astigmatism_angstrom", "cs_mm", b"cs_mm", "defocus_angstrom", b"defocus_angstrom", "envelope_b_angstrom2", b"envelope_b_angstrom2", "focal_spread_angstrom", b"focal_spread_angstrom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Objective: _TypeAlias = Objective  # noqa: Y015
+
+@_typing.final
+class Camera(_message.Message):
+    """What records images and diffraction patterns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIXEL_SIZE_ANGSTROM_FIELD_NUMBER: _builtins.int
+    WIDTH_PX_FIELD_NUMBER: _builtins.int
+    HEIGHT_PX_FIELD_NUMBER: _builtins.int
+    MTF_FIELD_NUMBER: _builtins.int
+    DOSE_E_PER_ANGSTROM2_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    PATTERN_PX_FIELD_NUMBER: _builtins.int
+    SPOT_SIGMA_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    pixel_size_angstrom: _builtins.float
+    """0 means a quarter of the finest spacing in the beams."""
+    width_px: _builtins.int
+    """Of the image; 0 means two cells."""
+    height_px: _builtins.int
+    dose_e_per_angstrom2: _builtins.float
+    """Electrons are counted; 0 means none: intensities without noise, the incident being 1."""
+    seed: _builtins.int
+    """Fixes the noise."""
+    pattern_px: _builtins.int
+    """Width and height of the diffraction patterns, which reach as far as the beams; 0 means 512."""
+    spot_sigma_per_angstrom: _builtins.float
+    """Standard deviation of a spot; 0 means 1.5 pixels."""
+    @_builtins.property
+    def mtf(self) -> Global___Mtf:
+        """Absent passes everything."""
+
+    def __init__(
+        self,
+        *,
+        pixel_size_angstrom: _builtins.float = ...,
+        width_px: _builtins.int = ...,
+        height_px: _builtins.int = ...,
+        mtf: Global___Mtf | None = ...,
+        dose_e_per_angstrom2: _builtins.float = ...,
+        seed: _builtins.int = ...,
+        pattern_px: _builtins.int = ...,
+        spot_sigma_per_angstrom: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mtf", b"mtf"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dose_e_per_angstrom2", b"dose_e_per_angstrom2", "height_px", b"height_px", "mtf", b"mtf", "pattern_px", b"pattern_px", "pixel_size_angstrom", b"pixel_size_angstrom", "seed", b"seed", "spot_sigma_per_angstrom", b"spot_sigma_per_angstrom", "width_px", b"width_px"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Camera: _TypeAlias = Camera  # noqa: Y015
+
+@_typing.final
+class Mtf(_message.Message):
+    """Modulation transfer of a camera against spatial frequency in 1/pixel: Nyquist's is 0.5."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FREQUENCY_PER_PIXEL_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SQUARE_PIXEL_FIELD_NUMBER: _builtins.int
+    LORENTZIANS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    square_pixel: _builtins.bool
+    """or an ideal square pixel, sinc(x) sinc(y),"""
+    source: _builtins.str
+    """Where it is from; for reports."""
+    @_builtins.property
+    def frequency_per_pixel(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Either a table, from 0 to at least 0.5,"""
+
+    @_builtins.property
+    def value(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def lorentzians(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """or a, b, c, alpha, beta of a / (1 + alpha f^2) + b / (1 + beta f^2) + c (Rullgard et al.,
+        J. Microsc. 243, 234, 2011).
+        """
+
+    def __init__(
+        self,
+        *,
+        frequency_per_pixel: _abc.Iterable[_builtins.float] | None = ...,
+        value: _abc.Iterable[_builtins.float] | None = ...,
+        square_pixel: _builtins.bool = ...,
+        lorentzians: _abc.Iterable[_builtins.float] | None = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frequency_per_pixel", b"frequency_per_pixel", "lorentzians", b"lorentzians", "source", b"source", "square_pixel", b"square_pixel", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mtf: _TypeAlias = Mtf  # noqa: Y015
+
+@_typing.final
+class CreateImagesJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`projects/{project}`."""
+    request_id: _builtins.str
+    """A UUID: the same id and body returns the stored job."""
+    validate_only: _builtins.bool
+    @_builtins.property
+    def spec(self) -> Global___ImagesSpec: ...
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        spec: Global___ImagesSpec | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "parent", b"parent", "request_id", b"request_id", "spec", b"spec", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateImagesJobRequest: _TypeAlias = CreateImagesJobRequest  # noqa: Y015
+
+@_typing.final
+class CreateImagesJobResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job: ...
+    @_builtins.property
+    def estimate(self) -> _job_pb2.JobEstimate: ...
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+        estimate: _job_pb2.JobEstimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateImagesJobResponse: _TypeAlias = CreateImagesJobResponse  # noqa: Y015

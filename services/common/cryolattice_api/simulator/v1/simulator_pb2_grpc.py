@@ -45,6 +45,11 @@ class SimulatorServiceStub:
                 request_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobResponse.FromString,
                 _registered_method=True)
+        self.CreateImagesJob = channel.unary_unary(
+                '/cryolattice_api.simulator.v1.SimulatorService/CreateImagesJob',
+                request_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateImagesJobRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateImagesJobResponse.FromString,
+                _registered_method=True)
 
 
 class SimulatorServiceServicer:
@@ -65,6 +70,13 @@ class SimulatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateImagesJob(self, request, context):
+        """Images and diffraction patterns of one model, as a camera records them, from its beams.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SimulatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_SimulatorServiceServicer_to_server(servicer, server):
                     servicer.CreatePotentialJob,
                     request_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobRequest.FromString,
                     response_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobResponse.SerializeToString,
+            ),
+            'CreateImagesJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateImagesJob,
+                    request_deserializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateImagesJobRequest.FromString,
+                    response_serializer=cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateImagesJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class SimulatorService:
             '/cryolattice_api.simulator.v1.SimulatorService/CreatePotentialJob',
             cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobRequest.SerializeToString,
             cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreatePotentialJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateImagesJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryolattice_api.simulator.v1.SimulatorService/CreateImagesJob',
+            cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateImagesJobRequest.SerializeToString,
+            cryolattice__api_dot_simulator_dot_v1_dot_simulator__pb2.CreateImagesJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

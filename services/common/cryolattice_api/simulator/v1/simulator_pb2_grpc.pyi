@@ -37,6 +37,8 @@ class SimulatorServiceStub:
     """Beams of every model at every thickness."""
     CreatePotentialJob: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.CreatePotentialJobRequest, _simulator_pb2.CreatePotentialJobResponse]
     """Projected potentials of models: what the beam passes in one period."""
+    CreateImagesJob: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.CreateImagesJobRequest, _simulator_pb2.CreateImagesJobResponse]
+    """Images and diffraction patterns of one model, as a camera records them, from its beams."""
 
 @_typing.type_check_only
 class SimulatorServiceAsyncStub(SimulatorServiceStub):
@@ -47,6 +49,8 @@ class SimulatorServiceAsyncStub(SimulatorServiceStub):
     """Beams of every model at every thickness."""
     CreatePotentialJob: _aio.UnaryUnaryMultiCallable[_simulator_pb2.CreatePotentialJobRequest, _simulator_pb2.CreatePotentialJobResponse]  # type: ignore[assignment]
     """Projected potentials of models: what the beam passes in one period."""
+    CreateImagesJob: _aio.UnaryUnaryMultiCallable[_simulator_pb2.CreateImagesJobRequest, _simulator_pb2.CreateImagesJobResponse]  # type: ignore[assignment]
+    """Images and diffraction patterns of one model, as a camera records them, from its beams."""
 
 class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs multislice sweeps and hands over beams: the Fourier coefficients of the exit waves."""
@@ -66,5 +70,13 @@ class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_simulator_pb2.CreatePotentialJobResponse, _abc.Awaitable[_simulator_pb2.CreatePotentialJobResponse]]:
         """Projected potentials of models: what the beam passes in one period."""
+
+    @_abc_1.abstractmethod
+    def CreateImagesJob(
+        self,
+        request: _simulator_pb2.CreateImagesJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulator_pb2.CreateImagesJobResponse, _abc.Awaitable[_simulator_pb2.CreateImagesJobResponse]]:
+        """Images and diffraction patterns of one model, as a camera records them, from its beams."""
 
 def add_SimulatorServiceServicer_to_server(servicer: SimulatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
