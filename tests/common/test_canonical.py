@@ -7,6 +7,7 @@ from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.modeler.v1 import modeler_pb2
+from cryolattice_api.simulator.v1 import simulator_pb2
 
 
 def _ref(project: str = "a", identifier: str = "0f", kind: str = "micrograph") -> DatasetRef:
@@ -73,3 +74,12 @@ def test_a_dataset_is_named_by_kind_spec_and_inputs() -> None:
         dataset_id("models", b"{}", ["a"]),
     }
     assert len(others | {name}) == 4
+
+
+def test_the_device_is_no_part_of_the_question() -> None:
+    there, here = (
+        simulator_pb2.SweepSpec(device=simulator_pb2.DEVICE_GPU),
+        simulator_pb2.SweepSpec(),
+    )
+    assert canonical_json(there) == canonical_json(here)
+    assert spec_sha256(simulator_pb2.SweepSpec(engine=2)) != spec_sha256(here)

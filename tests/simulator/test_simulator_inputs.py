@@ -27,7 +27,7 @@ from cryolattice_simulator.slicing import choose_grid, grid_points, mid_slice_sh
         ({"k_max_per_angstrom": 5.0}, "k_max_per_angstrom", "sampling below"),
         ({"sampling_angstrom": 0}, "sampling_angstrom", "above 0"),
         ({"slice_thickness_angstrom": -1}, "slice_thickness_angstrom", "above 0"),
-        ({"parametrization": "peng"}, "parametrization", "kirkland or lobato"),
+        ({"parametrization": "doyle"}, "parametrization", "lobato or kirkland"),
         ({"debye_waller_b_angstrom2": {"Na": -1}}, "debye_waller_b_angstrom2", "0 or more"),
         ({"debye_waller_b_angstrom2": {"Xy": 1}}, "debye_waller_b_angstrom2", "no element"),
         ({"precision": "float16"}, "precision", "float32 or float64"),
@@ -49,7 +49,7 @@ def test_mistakes_are_named(
     [
         ({"cell_angstrom": np.diag([4.0, 4.0, 0.0])}, "cell_angstrom"),
         (
-            {"cell_angstrom": np.array([[4.0, 0, 0], [0.2, 4, 0], [0, 0, 4]])},
+            {"cell_angstrom": np.array([[4.0, 0, 0], [0, 4, 0], [0.2, 0, 4]])},
             "cell_angstrom",
         ),
         ({"numbers": np.array([], dtype=int)}, "numbers"),

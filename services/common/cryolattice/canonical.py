@@ -12,6 +12,8 @@ from google.protobuf.message import Message
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 
 SCHEMA_VERSION = 1
+# Fields that say how a question is answered, not what is asked.
+_NOT_ASKED = ("device",)
 _ID_LENGTH = 32  # 128 bits of the SHA-256, in hexadecimal
 
 
@@ -37,18 +39,17 @@ def canonical_json(spec: Message) -> bytes:
     """Return the RFC 8785 JSON of `spec`, defaults filled in.
 
     Field names are those of the protobuf file. A `DatasetRef` is reduced to its id, for neither the
-    project nor the place of the store changes what is asked.
+    project nor the place of the store changes what is asked; nor does the `device` that computes.
     """
     reduced = type(spec)()
     reduced.CopyFrom(spec)
     for ref in references(reduced):
         reference = DatasetRef(name=dataset_id_of(ref), kind=ref.kind)
         ref.CopyFrom(reference)
-    return rfc8785.dumps(
-        json_format.MessageToDict(
-            reduced, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-        )
+    asked = json_format.MessageToDict(
+        reduced, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    return rfc8785.dumps({name: asked[name] for name in asked if name not in _NOT_ASKED})
 
 
 def spec_sha256(spec: Message) -> str:

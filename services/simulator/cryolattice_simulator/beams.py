@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from cryolattice.errors import InvalidInputError
+from cryolattice_simulator.orders import plane_vectors
 
 ENERGY_RANGE_KEV = (20.0, 3000.0)
 # A thickness counts as a whole number of periods within this many angstrom.
@@ -24,7 +25,7 @@ class Structure:
     Attributes
     ----------
     cell_angstrom : ndarray, shape (3, 3)
-        Rows a, b, c along x, y, z: an orthogonal cell in its standard setting.
+        Rows a, b, c: a and b in the plane, in any right-handed setting, c along the beam.
     numbers : ndarray of int, shape (n,)
         Atomic numbers.
     positions_angstrom : ndarray, shape (n, 3)
@@ -84,16 +85,16 @@ class Structure:
                 "numbers from 1 to 103",
                 field="numbers",
             )
-        if cell.shape != (3, 3) or not np.all(np.isfinite(cell)) or np.any(np.diag(cell) <= 0):
+        if cell.shape != (3, 3) or not np.all(np.isfinite(cell)) or np.linalg.det(cell) <= 0:
             raise InvalidInputError(
-                f"cell_angstrom has shape {cell.shape}, or an edge that is not positive: give rows "
-                "a, b, c in angstrom",
+                f"cell_angstrom {cell.tolist()} is no right-handed cell: give rows a, b, c in "
+                "angstrom",
                 field="cell_angstrom",
             )
-        if np.abs(cell - np.diag(np.diag(cell))).max() > 1e-6 * np.diag(cell).min():
+        if np.abs(np.append(cell[:2, 2], cell[2, :2])).max() > 1e-6 * cell[2, 2]:
             raise InvalidInputError(
-                f"cell_angstrom {cell.tolist()} is not orthogonal with a, b, c along x, y, z: "
-                "choose an orthogonal supercell with the beam along c",
+                f"cell_angstrom {cell.tolist()} has a or b out of the plane, or c off the beam: "
+                "choose a supercell with a and b in the plane and c along z",
                 field="cell_angstrom",
             )
         object.__setattr__(self, "cell_angstrom", cell)
@@ -105,13 +106,25 @@ class Structure:
     @property
     def lengths_angstrom(self) -> NDArray[np.float64]:
         """Edges of the cell, shape (3,)."""
-        return np.diag(self.cell_angstrom).copy()
+        return np.asarray(np.linalg.norm(self.cell_angstrom, axis=1))
+
+    @property
+    def at_random(self) -> NDArray[np.bool_]:
+        """Which sites are sometimes empty, shape (n,)."""
+        return np.asarray(self.random_sites, dtype=np.bool_) & (self.occupancies < 1)
+
+    @property
+    def orthogonal(self) -> bool:
+        """Whether a, b, c lie along x, y, z."""
+        off = self.cell_angstrom - np.diag(np.diag(self.cell_angstrom))
+        return bool(np.abs(off).max() <= 1e-6 * self.lengths_angstrom.min())
 
 
 @dataclass(frozen=True)
 class ExitBeams:
-    """Fourier coefficients of exit waves, psi(r) = sum psi_hk exp(2 pi i (h x/a + k y/b)).
+    """Fourier coefficients of exit waves, psi(r) = sum psi_hk exp(2 pi i (h u + k v)).
 
+    The place r is u a + v b.
     The entrance wave is a plane wave with psi_00 = 1.
 
     Attributes
@@ -144,8 +157,7 @@ class ExitBeams:
     @property
     def g_per_angstrom(self) -> NDArray[np.float64]:
         """Reciprocal vectors (x, y) of the beams, shape (nb, 2)."""
-        lengths = np.diag(self.cell_angstrom)
-        return np.stack([self.h / lengths[0], self.k / lengths[1]], axis=1)
+        return plane_vectors(self.h, self.k, self.cell_angstrom)
 
     @property
     def intensities(self) -> NDArray[np.float64]:
@@ -170,6 +182,24 @@ def wavelength_angstrom(energy_kev: float) -> float:
     rest = constants.m_e * constants.c**2
     momentum = math.sqrt(energy * (energy + 2 * rest)) / constants.c
     return constants.h / momentum * 1e10
+
+
+def interaction_per_volt_angstrom(energy_kev: float) -> float:
+    """Interaction constant sigma = 2 pi m e lambda / h^2, with the relativistic mass.
+
+    Parameters
+    ----------
+    energy_kev : float
+        Kinetic energy.
+
+    Returns
+    -------
+    float
+        Phase in radians per V angstrom of projected potential; 6.5262e-4 at 300 keV.
+    """
+    mass = constants.m_e + energy_kev * 1e3 * constants.e / constants.c**2
+    wavelength = wavelength_angstrom(energy_kev) * 1e-10
+    return 2 * np.pi * mass * constants.e * wavelength / constants.h**2 * 1e-10
 
 
 def require_positive(value: float, *, field: str, unit: str) -> float:

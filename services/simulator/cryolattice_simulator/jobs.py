@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,23 +22,19 @@ from cryolattice_simulator.beams import (
     require_positive,
     require_whole_periods,
 )
+from cryolattice_simulator.orders import beam_orders
+from cryolattice_simulator.sweep_engine import prepare_engine, sweep_engine, sweep_settings
 
 if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader
     from cryolattice.store.writer import DatasetWriter
     from cryolattice_simulator.beams import ExitBeams
 
-# abTEM takes seconds to import: only workers do
-
 K_MAX_PER_ANGSTROM = 1.0
 # 0.3 % of the wave from the grid and 0.13 % from the slices at 169 A (see docs/methods.md)
 SLICE_THICKNESS_ANGSTROM = 2.4
 SAMPLING_ANGSTROM = 0.075
 PARAMETRIZATIONS = ("lobato", "kirkland")
-_PRECISIONS: dict[int, Any] = {
-    simulator_pb2.PRECISION_FLOAT32: "float32",
-    simulator_pb2.PRECISION_FLOAT64: "float64",
-}
 
 # Measured on one core: a slice costs about this much for each point of the grid.
 _SECONDS_PER_POINT = 4e-8
@@ -51,18 +46,12 @@ _TILES_AT_LEAST = 8
 def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     """Check a sweep spec and fill in its defaults."""
     models = inputs.open(spec.models, "models", field="models")
-    spec.engine = spec.engine or simulator_pb2.ENGINE_ABTEM
-    spec.precision = spec.precision or simulator_pb2.PRECISION_FLOAT32
     spec.k_max_per_angstrom = spec.k_max_per_angstrom or K_MAX_PER_ANGSTROM
     spec.slice_thickness_angstrom = spec.slice_thickness_angstrom or SLICE_THICKNESS_ANGSTROM
     spec.sampling_angstrom = spec.sampling_angstrom or SAMPLING_ANGSTROM
     spec.parametrization = spec.parametrization or PARAMETRIZATIONS[0]
-    if spec.engine != simulator_pb2.ENGINE_ABTEM:
-        raise InvalidInputError(f"engine {spec.engine} is unknown: choose ABTEM", field="engine")
-    if spec.precision not in _PRECISIONS:
-        raise InvalidInputError(f"precision {spec.precision} is unknown", field="precision")
     require_parametrization(spec.parametrization)
-    spec.engine_revision = version("abtem")
+    prepare_engine(spec)
     require_energy_kev(spec.energy_kev)
     for field, unit in (
         ("k_max_per_angstrom", "1/angstrom"),
@@ -75,7 +64,10 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     for period in {round(float(s.lengths_angstrom[2]), 6) for s in structures}:
         require_whole_periods(list(spec.thicknesses_angstrom), period)
     cost = [_seconds(structure, spec) for structure in structures]
-    beams = max(_beam_count(structure, spec.k_max_per_angstrom) for structure in structures)
+    beams = max(
+        len(beam_orders(structure.cell_angstrom, spec.k_max_per_angstrom)[0])
+        for structure in structures
+    )
     return JobEstimate(
         tile_count=len(_tiles(cost)),
         store_bytes=8
@@ -135,12 +127,6 @@ def _seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
     return float(points * slices) * _SECONDS_PER_POINT * len(spec.b_levels_angstrom2)
 
 
-def _beam_count(structure: Structure, k_max: float) -> int:
-    a, b = structure.lengths_angstrom[:2]
-    h, k = (np.arange(-int(k_max * edge), int(k_max * edge) + 1) / edge for edge in (a, b))
-    return int(np.count_nonzero(np.hypot(h[:, None], k) <= k_max * (1 + 1e-9)))
-
-
 def _tiles(cost: list[float]) -> list[tuple[int, int]]:
     """Equal tiles of about a second, and at least eight where there are so many models."""
     mean = sum(cost) / len(cost)
@@ -158,7 +144,9 @@ class Sweep:
     def __init__(self, spec: simulator_pb2.SweepSpec, inputs: Inputs) -> None:
         self._spec = spec
         self._structures = structures_of(inputs.open(spec.models, "models", field="models"))
-        self._beams = max(_beam_count(s, spec.k_max_per_angstrom) for s in self._structures)
+        self._beams = max(
+            len(beam_orders(s.cell_angstrom, spec.k_max_per_angstrom)[0]) for s in self._structures
+        )
         self.rounds = [_tiles([_seconds(structure, spec) for structure in self._structures])]
 
     @property
@@ -214,22 +202,13 @@ class Sweep:
         return parts
 
     def _exit_beams(self, structure: Structure, b_angstrom2: float) -> ExitBeams:
-        from cryolattice_simulator.multislice import exit_beams  # noqa: PLC0415
-
         spec = self._spec
         own = spec.debye_waller_b_angstrom2
         symbols = {chemical_symbols[number] for number in structure.numbers} | set(own)
-        return exit_beams(
-            structure,
-            energy_kev=spec.energy_kev,
-            thicknesses_angstrom=list(spec.thicknesses_angstrom),
-            k_max_per_angstrom=spec.k_max_per_angstrom,
-            sampling_angstrom=spec.sampling_angstrom,
-            slice_thickness_angstrom=spec.slice_thickness_angstrom,
-            parametrization=spec.parametrization,
-            debye_waller_b_angstrom2={s: b_angstrom2 + own.get(s, 0.0) for s in symbols},
-            precision=_PRECISIONS[spec.precision],
+        settings = sweep_settings(
+            spec, debye_waller_b_angstrom2={s: b_angstrom2 + own.get(s, 0.0) for s in symbols}
         )
+        return sweep_engine(spec).exit_beams(structure, settings)
 
     def finish(self, output: DatasetWriter) -> None:
         """Add the coordinates."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive
+from cryolattice_simulator.engines import FAST_REVISION
 from cryolattice_simulator.jobs import (
     PARAMETRIZATIONS,
     SAMPLING_ANGSTROM,
@@ -37,7 +37,7 @@ def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobE
     require_positive(spec.sampling_angstrom, field="sampling_angstrom", unit="angstrom")
     if spec.b_angstrom2:
         require_positive(spec.b_angstrom2, field="b_angstrom2", unit="angstrom^2")
-    spec.engine_revision = version("abtem")
+    spec.engine_revision = f"fast {FAST_REVISION}"
     chosen = _chosen(models, list(spec.model_ids))
     edges = np.stack([structure.lengths_angstrom[:2] for _, structure in chosen])
     if np.any(np.ptp(edges, axis=0) > _SAME_EDGE_ANGSTROM):

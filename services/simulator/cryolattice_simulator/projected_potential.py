@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import Structure
-from cryolattice_simulator.multislice import (
-    engine_settings,
-    form_factors_of,
-    unit_cell_potential,
-)
+from cryolattice_simulator.engines import Multislice
+from cryolattice_simulator.engines.settings import make_plan
+from cryolattice_simulator.engines.slices import potential_slices
 
 
 def projected_potential(
@@ -45,10 +43,16 @@ def projected_potential(
     InvalidInputError
         If a value cannot be right; ``field`` names it.
     """
-    form_factors = form_factors_of(structure, parametrization, b_angstrom2)
-    with engine_settings("float32"):
-        # the mean over the fillings, not the potential of the mean transmission
-        mean = replace(structure, random_sites=None)
-        unit = unit_cell_potential(mean, gpts, 1, form_factors, energy_kev=300.0)
-        values = np.asarray(unit.array)[0].T
+    period = float(structure.lengths_angstrom[2])
+    whole = Multislice(
+        energy_kev=300.0,  # the potential does not depend on it
+        thicknesses_angstrom=[period],
+        k_max_per_angstrom=1e-3,
+        slice_thickness_angstrom=period,
+        parametrization=parametrization,
+        debye_waller_b_angstrom2=b_angstrom2,
+    )
+    # the mean over the fillings, not the potential of the mean transmission
+    mean = replace(structure, random_sites=None)
+    values = potential_slices(mean, make_plan(mean, whole, gpts))[0].T
     return np.ascontiguousarray(values, np.float32)

@@ -14,6 +14,8 @@ from cryolattice_simulator.beams import Structure, require_positive
 # Share of the grid's Nyquist frequency that the band limit leaves (Kirkland, Advanced Computing in
 # Electron Microscopy, section 6.8).
 BAND_LIMIT_SHARE = 2 / 3
+# Width of its soft edge, in units of 1 / sampling: abTEM's.
+TAPER_SHARE = 0.01
 # How much larger than necessary a grid may be in order to put atoms on its points.
 GRID_SLACK = 1.25
 
@@ -92,14 +94,13 @@ def require_band_limit(
     """
     k_max = require_positive(k_max_per_angstrom, field="k_max_per_angstrom", unit="1/angstrom")
     coarsest = max(float(lengths_angstrom[i]) / gpts[i] for i in (0, 1))
-    # abTEM's taper begins 0.01 / sampling below the limit; beams must stay out of it.
-    limit = (BAND_LIMIT_SHARE / 2 - 0.01) / coarsest
+    # Beams must stay out of the soft edge.
+    limit = (BAND_LIMIT_SHARE / 2 - TAPER_SHARE) / coarsest
     if k_max > limit:
         raise InvalidInputError(
             f"k_max_per_angstrom is {k_max:g} 1/angstrom, beyond the {limit:.4g} 1/angstrom that a "
             f"grid of {gpts[0]} x {gpts[1]} points ({coarsest:.4g} angstrom apart) holds: choose a "
-            f"sampling below {(BAND_LIMIT_SHARE / 2 - 0.01) / k_max:.4g} angstrom or a smaller "
-            "k_max",
+            f"sampling below {limit * coarsest / k_max:.4g} angstrom or a smaller k_max",
             field="k_max_per_angstrom",
         )
     return k_max

@@ -1,0 +1,74 @@
+"""The engine of a sweep: chosen before it starts, and part of the question."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_api.simulator.v1 import simulator_pb2
+from cryolattice_simulator.engines import FAST_REVISION, Device, Engine, engine_named, fast_refusal
+from cryolattice_simulator.engines.settings import Multislice
+
+_ENGINES = {simulator_pb2.ENGINE_ABTEM: "abtem", simulator_pb2.ENGINE_FAST: "fast"}
+_DEVICES: dict[int, Device] = {
+    simulator_pb2.DEVICE_UNSPECIFIED: "auto",
+    simulator_pb2.DEVICE_CPU: "cpu",
+    simulator_pb2.DEVICE_GPU: "gpu",
+}
+_PRECISIONS: dict[int, Any] = {
+    simulator_pb2.PRECISION_FLOAT32: "float32",
+    simulator_pb2.PRECISION_FLOAT64: "float64",
+}
+
+
+def prepare_engine(spec: simulator_pb2.SweepSpec) -> None:
+    """Fill in engine, its revision and precision.
+
+    Raises
+    ------
+    InvalidInputError
+        If one of them, or the device, is not known.
+    """
+    spec.engine = spec.engine or simulator_pb2.ENGINE_ABTEM
+    spec.precision = spec.precision or simulator_pb2.PRECISION_FLOAT32
+    for field, known in (("engine", _ENGINES), ("precision", _PRECISIONS), ("device", _DEVICES)):
+        value = getattr(spec, field)
+        if value not in known:
+            raise InvalidInputError(
+                f"{field} {value} is unknown: choose "
+                + " or ".join(name.upper() for name in known.values()),
+                field=field,
+            )
+    if spec.engine == simulator_pb2.ENGINE_FAST and fast_refusal(sweep_settings(spec)):
+        spec.engine = simulator_pb2.ENGINE_ABTEM
+    fast = spec.engine == simulator_pb2.ENGINE_FAST
+    spec.engine_revision = f"fast {FAST_REVISION}" if fast else version("abtem")
+
+
+def sweep_engine(spec: simulator_pb2.SweepSpec) -> Engine:
+    """Return the engine of a prepared spec."""
+    return engine_named(_ENGINES[spec.engine])
+
+
+def sweep_settings(spec: simulator_pb2.SweepSpec, **changes: Any) -> Multislice:
+    """Return a prepared spec as settings of an engine.
+
+    Parameters
+    ----------
+    spec : SweepSpec
+    **changes
+        Fields of `Multislice` in which a pass differs from the spec.
+    """
+    settings: dict[str, Any] = {
+        "energy_kev": spec.energy_kev,
+        "thicknesses_angstrom": list(spec.thicknesses_angstrom),
+        "k_max_per_angstrom": spec.k_max_per_angstrom,
+        "sampling_angstrom": spec.sampling_angstrom,
+        "slice_thickness_angstrom": spec.slice_thickness_angstrom,
+        "parametrization": spec.parametrization,
+        "debye_waller_b_angstrom2": dict(spec.debye_waller_b_angstrom2),
+        "precision": _PRECISIONS[spec.precision],
+        "device": _DEVICES[spec.device],
+    }
+    return Multislice(**(settings | changes))
