@@ -218,7 +218,7 @@ def require_positive(value: float, *, field: str, unit: str) -> float:
     return number
 
 
-def require_energy_kev(energy_kev: float) -> float:
+def require_energy_kev(energy_kev: float, *, field: str = "energy_kev") -> float:
     """Return an energy that a transmission microscope can have.
 
     Raises
@@ -226,13 +226,13 @@ def require_energy_kev(energy_kev: float) -> float:
     InvalidInputError
         If the energy is not between 20 and 3000 keV.
     """
-    energy = require_positive(energy_kev, field="energy_kev", unit="keV")
+    energy = require_positive(energy_kev, field=field, unit="keV")
     low, high = ENERGY_RANGE_KEV
     if not low <= energy <= high:
         raise InvalidInputError(
-            f"energy_kev is {energy:g} keV, outside {low:g} to {high:g} keV: give the microscope's "
+            f"{field} is {energy:g} keV, outside {low:g} to {high:g} keV: give the microscope's "
             "voltage in kV, such as 300",
-            field="energy_kev",
+            field=field,
         )
     return energy
 

@@ -118,9 +118,13 @@ def alias_free_shape(beams: ExitBeams) -> tuple[int, int]:
 
     The image of a wave with orders up to h has orders up to 2 h.
     """
-    nx = int(fft.next_fast_len(4 * int(np.abs(beams.h).max(initial=0)) + 1, real=True))
-    ny = int(fft.next_fast_len(4 * int(np.abs(beams.k).max(initial=0)) + 1, real=True))
+    ny, nx = (alias_free_points(int(np.abs(n).max(initial=0))) for n in (beams.k, beams.h))
     return ny, nx
+
+
+def alias_free_points(order: int) -> int:
+    """Fewest points, at a length that the FFT does fast, for the image of orders up to this."""
+    return int(fft.next_fast_len(4 * order + 1, real=True))
 
 
 def image(

@@ -12,20 +12,19 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive
 from cryolattice_simulator.engines import FAST_REVISION
-from cryolattice_simulator.jobs import (
+from cryolattice_simulator.models_data import model_ids_of, shared_edges, structures_of
+from cryolattice_simulator.slicing import choose_grid
+from cryolattice_simulator.sweep_spec import (
     PARAMETRIZATIONS,
     SAMPLING_ANGSTROM,
     require_parametrization,
-    structures_of,
 )
-from cryolattice_simulator.slicing import choose_grid
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
     from cryolattice.store.reader import DatasetReader
 
 _GREATEST_POINTS = 4096
-_SAME_EDGE_ANGSTROM = 1e-3
 
 
 def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobEstimate:
@@ -39,16 +38,12 @@ def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobE
         require_positive(spec.b_angstrom2, field="b_angstrom2", unit="angstrom^2")
     spec.engine_revision = f"fast {FAST_REVISION}"
     chosen = _chosen(models, list(spec.model_ids))
-    edges = np.stack([structure.lengths_angstrom[:2] for _, structure in chosen])
-    if np.any(np.ptp(edges, axis=0) > _SAME_EDGE_ANGSTROM):
-        raise InvalidInputError(
-            "the models differ in their cells: name those of one cell", field="model_ids"
-        )
-    points = np.ceil(edges[0] / spec.sampling_angstrom)
+    edges = shared_edges([structure for _, structure in chosen], field="model_ids")
+    points = np.ceil(np.asarray(edges) / spec.sampling_angstrom)
     if points.max() > _GREATEST_POINTS:
         raise InvalidInputError(
             f"sampling_angstrom is {spec.sampling_angstrom:g} angstrom, {points.max():.0f} points "
-            f"along an edge: choose at least {edges[0].max() / _GREATEST_POINTS:.3g}",
+            f"along an edge: choose at least {max(edges) / _GREATEST_POINTS:.3g}",
             field="sampling_angstrom",
         )
     return JobEstimate(
@@ -59,7 +54,7 @@ def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobE
 
 
 def _chosen(models: DatasetReader, ids: list[str]) -> list[tuple[str, Structure]]:
-    names = [record["model_id"] for record in models.json("models.json")]
+    names = model_ids_of(models)
     structures = dict(zip(names, structures_of(models), strict=True))
     for wanted in ids:
         if wanted not in structures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ def projected_potential(
     *,
     gpts: tuple[int, int],
     parametrization: str = "lobato",
-    b_angstrom2: float = 0.0,
+    b_angstrom2: Mapping[str, float] | float = 0.0,
 ) -> NDArray[np.float32]:
     """Project the potential of one period along the beam.
 
@@ -29,8 +30,8 @@ def projected_potential(
         Points along x and y.
     parametrization : str
         Atomic potentials: ``"lobato"`` or ``"kirkland"``.
-    b_angstrom2 : float
-        Debye-Waller factor B of all elements.
+    b_angstrom2 : float, or mapping of str to float
+        Debye-Waller factor B of all elements, or by element symbol.
 
     Returns
     -------

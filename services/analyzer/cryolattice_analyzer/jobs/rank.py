@@ -62,6 +62,8 @@ _SAME_CELL = 0.005
 class RankTiles:
     """The tiles of one ranking. Rows of its arrays are candidates, round after round."""
 
+    attributes: Mapping[str, Any] = {}
+
     def __init__(self, spec: analyzer_pb2.RankSpec, inputs: Inputs) -> None:
         average = inputs.open(spec.average, "average", field="average")
         self.average = load_average(average)

@@ -71,6 +71,10 @@ class TiledJob(Protocol):
         """The arrays, chunked along the first axis like the tiles."""
 
     @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the array group says of itself."""
+
+    @property
     def rounds(self) -> Sequence[Sequence[tuple[int, int]]]:
         """Start and stop on the first axis of each tile; a round begins when the last has ended."""
 

@@ -122,7 +122,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     spec_bytes = spec.SerializeToString(deterministic=True)
     tiled = _load(kind.name, spec_bytes, settings.store_url)
     output = context.output
-    output.create_arrays({}, tiled.arrays)
+    output.create_arrays(tiled.attributes, tiled.arrays)
     sizes = [len(tiles) for tiles in tiled.rounds]
     total = sum(sizes)
     finished = output.finished(total)

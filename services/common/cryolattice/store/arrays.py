@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +54,11 @@ class ArraySpec:
     chunks: tuple[int, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its values, uncompressed."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
 
 def _fill_value(dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "c":
@@ -62,6 +68,12 @@ def _fill_value(dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "b":
         return False
     return np.iinfo(dtype).min
+
+
+def empty_part(spec: ArraySpec, rows: int) -> NDArray[Any]:
+    """Return so many rows of an array, unfilled: NaN, or the least number of its type."""
+    dtype = np.dtype(spec.dtype)
+    return np.full((rows, *spec.shape[1:]), _fill_value(dtype), dtype=dtype)
 
 
 def create_group(store: Store, attributes: Mapping[str, Any]) -> None:

@@ -115,6 +115,8 @@ class SweepSpec(_message.Message):
     B_LEVELS_ANGSTROM2_FIELD_NUMBER: _builtins.int
     ENGINE_REVISION_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    AXES_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
     energy_kev: _builtins.float
     """Of the electrons."""
     k_max_per_angstrom: _builtins.float
@@ -149,6 +151,14 @@ class SweepSpec(_message.Message):
         beams for each, so that a ranking can fit it. Empty means 0 alone.
         """
 
+    @_builtins.property
+    def axes(self) -> Global___SweepAxes:
+        """Further axes of the beams; absent for none."""
+
+    @_builtins.property
+    def outputs(self) -> Global___SweepOutputs:
+        """What is stored beside the beams; absent for nothing."""
+
     def __init__(
         self,
         *,
@@ -165,14 +175,140 @@ class SweepSpec(_message.Message):
         b_levels_angstrom2: _abc.Iterable[_builtins.float] | None = ...,
         engine_revision: _builtins.str = ...,
         device: Global___Device.ValueType = ...,
+        axes: Global___SweepAxes | None = ...,
+        outputs: Global___SweepOutputs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "models", b"models", "outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SweepSpec: _TypeAlias = SweepSpec  # noqa: Y015
+
+@_typing.final
+class SweepAxes(_message.Message):
+    """Axes that only some questions need. An axis with one value is no axis: it shows in the arrays
+    only where it has more.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENERGIES_KEV_FIELD_NUMBER: _builtins.int
+    TILTS_FIELD_NUMBER: _builtins.int
+    FROZEN_PHONONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def energies_kev(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Increasing, in place of `energy_kev`."""
+
+    @_builtins.property
+    def tilts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tilt]:
+        """Of the beam against the crystal; the lens's axis goes with the beam."""
+
+    @_builtins.property
+    def frozen_phonons(self) -> Global___FrozenPhonons:
+        """Atoms displaced at random in place of the Debye-Waller factors' damping."""
+
+    def __init__(
+        self,
+        *,
+        energies_kev: _abc.Iterable[_builtins.float] | None = ...,
+        tilts: _abc.Iterable[Global___Tilt] | None = ...,
+        frozen_phonons: Global___FrozenPhonons | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frozen_phonons", b"frozen_phonons"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["energies_kev", b"energies_kev", "frozen_phonons", b"frozen_phonons", "tilts", b"tilts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepAxes: _TypeAlias = SweepAxes  # noqa: Y015
+
+@_typing.final
+class Tilt(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_MRAD_FIELD_NUMBER: _builtins.int
+    Y_MRAD_FIELD_NUMBER: _builtins.int
+    x_mrad: _builtins.float
+    y_mrad: _builtins.float
+    def __init__(
+        self,
+        *,
+        x_mrad: _builtins.float = ...,
+        y_mrad: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["x_mrad", b"x_mrad", "y_mrad", b"y_mrad"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tilt: _TypeAlias = Tilt  # noqa: Y015
+
+@_typing.final
+class FrozenPhonons(_message.Message):
+    """Every period of the crystal is displaced by itself, with the mean squares that the Debye-Waller
+    factors stand for. Images and diffraction patterns are means over the configurations.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIGURATIONS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    configurations: _builtins.int
+    seed: _builtins.int
+    def __init__(
+        self,
+        *,
+        configurations: _builtins.int = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configurations", b"configurations", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrozenPhonons: _TypeAlias = FrozenPhonons  # noqa: Y015
+
+@_typing.final
+class SweepOutputs(_message.Message):
+    """The models must have one cell across the beam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTED_POTENTIAL_FIELD_NUMBER: _builtins.int
+    EXIT_WAVES_FIELD_NUMBER: _builtins.int
+    DIFFRACTION_PATTERNS_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    projected_potential: _builtins.bool
+    """Of one period, without tilt."""
+    exit_waves: _builtins.bool
+    """On the smallest grid that holds their intensity; `abtem.from_zarr` opens them."""
+    diffraction_patterns: _builtins.bool
+    """Intensity of every beam, on the lattice of their orders."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Objective]:
+        """Of one cell, on the exit waves' grid: every defocus of each lens. Several lenses must have the
+        same defoci.
+        """
+
+    def __init__(
+        self,
+        *,
+        projected_potential: _builtins.bool = ...,
+        exit_waves: _builtins.bool = ...,
+        diffraction_patterns: _builtins.bool = ...,
+        images: _abc.Iterable[Global___Objective] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["diffraction_patterns", b"diffraction_patterns", "exit_waves", b"exit_waves", "images", b"images", "projected_potential", b"projected_potential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepOutputs: _TypeAlias = SweepOutputs  # noqa: Y015
 
 @_typing.final
 class CreateSweepJobRequest(_message.Message):

@@ -1,0 +1,59 @@
+"""The structures of a models dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_simulator.beams import Structure
+
+if TYPE_CHECKING:
+    from cryolattice.store.reader import DatasetReader
+
+_SAME_EDGE_ANGSTROM = 1e-3
+
+
+def structures_of(models: DatasetReader) -> list[Structure]:
+    """Return the structures of a models dataset, in its order."""
+    cells = models.array("cell")
+    starts = models.array("atom_start")
+    numbers = models.array("number")
+    positions = models.array("position")
+    occupancies = models.array("occupancy")
+    return [
+        Structure(
+            cell_angstrom=cells[i],
+            numbers=numbers[start:stop],
+            positions_angstrom=positions[start:stop],
+            occupancies=occupancies[start:stop],
+            # a hydrogen's weight is its share of an orientational mean, not a vacancy
+            random_sites=(occupancies[start:stop] < 1) & (numbers[start:stop] > 1),
+        )
+        for i, (start, stop) in enumerate(pairwise(starts))
+    ]
+
+
+def model_ids_of(models: DatasetReader) -> list[str]:
+    """Return the names of the models, in their order."""
+    return [record["model_id"] for record in models.json("models.json")]
+
+
+def shared_edges(structures: Sequence[Structure], *, field: str) -> tuple[float, float]:
+    """Return the edges across the beam, in angstrom, that all structures share.
+
+    Raises
+    ------
+    InvalidInputError
+        They differ.
+    """
+    edges = np.stack([structure.lengths_angstrom[:2] for structure in structures])
+    if np.any(np.ptp(edges, axis=0) > _SAME_EDGE_ANGSTROM):
+        raise InvalidInputError(
+            f"the models differ in their cells, and {field} needs one: name those of one cell",
+            field=field,
+        )
+    return float(edges[0, 0]), float(edges[0, 1])

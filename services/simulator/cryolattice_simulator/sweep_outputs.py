@@ -1,0 +1,208 @@
+"""What a sweep stores beside the beams: potentials, exit waves, diffraction patterns, images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryolattice.errors import InvalidInputError
+from cryolattice.store.arrays import ArraySpec
+from cryolattice_api.simulator.v1 import simulator_pb2
+from cryolattice_simulator.beams import ExitBeams, Structure
+from cryolattice_simulator.exit_waves import abtem_metadata, exit_waves, spot_grids
+from cryolattice_simulator.images_job import lenses_of
+from cryolattice_simulator.imaging import alias_free_points, image
+from cryolattice_simulator.models_data import shared_edges
+from cryolattice_simulator.slicing import choose_grid
+from cryolattice_simulator.sweep_axes import SweepAxes
+
+_LENS_FIELDS = (
+    ("astigmatism_angstrom", "angstrom"),
+    ("astigmatism_angle_deg", "degree"),
+    ("cs_mm", "mm"),
+    ("focal_spread_angstrom", "angstrom"),
+    ("aperture_mrad", "mrad"),
+    ("envelope_b_angstrom2", "angstrom^2"),
+)
+# larger ones are cut by thickness
+_CHUNK_BYTES = 32 * 2**20
+
+
+def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure]) -> None:
+    """Check the chosen outputs and fill in their defaults.
+
+    Raises
+    ------
+    InvalidInputError
+        A value cannot be right, or these models or axes have no such output.
+    """
+    if not spec.HasField("outputs"):
+        return
+    chosen = spec.outputs
+    if chosen == simulator_pb2.SweepOutputs():
+        spec.ClearField("outputs")
+        return
+    shared_edges(structures, field="outputs")
+    if chosen.exit_waves and len(spec.axes.energies_kev) > 1:
+        raise InvalidInputError(
+            "outputs.exit_waves is set with several energies, of which abTEM's files hold one: "
+            "leave one of them out, or sweep for each energy",
+            field="outputs.exit_waves",
+        )
+    defoci = [list(lens.defocus_angstrom) for lens in chosen.images]
+    if any(series != defoci[0] or not series for series in defoci):
+        raise InvalidInputError(
+            "outputs.images need at least one defocus_angstrom, the same for every lens: complete "
+            "the lists, or sweep for each lens",
+            field="outputs.images.defocus_angstrom",
+        )
+    for lens in chosen.images:
+        lenses_of(lens)
+
+
+class OutputArrays:
+    """The arrays of the chosen outputs.
+
+    Parameters
+    ----------
+    spec : SweepSpec
+        With outputs, as `prepare_outputs` leaves it.
+    axes : SweepAxes
+    structures : sequence of Structure
+        All models.
+    """
+
+    def __init__(
+        self, spec: simulator_pb2.SweepSpec, axes: SweepAxes, structures: Sequence[Structure]
+    ) -> None:
+        self._spec = spec
+        self._chosen = spec.outputs
+        self._axes = axes
+        self._edges = shared_edges(structures, field="outputs")
+        most = [int(spec.k_max_per_angstrom * edge + 1e-9) for edge in self._edges]
+        self._orders = most[0], most[1]
+        self._points = alias_free_points(most[0]), alias_free_points(most[1])
+        # one grid for all, although each model alone might choose another
+        self._potential_gpts = choose_grid(structures[0], spec.sampling_angstrom)
+        self._lenses = [lens for objective in self._chosen.images for lens in lenses_of(objective)]
+
+    def arrays(self, models: int, length: int) -> list[ArraySpec]:
+        """Return the arrays for so many models, in chunks of `length` of them."""
+        chosen, found = self._chosen, []
+
+        def add(
+            name: str, dtype: Any, units: str, axes: list[tuple[str, int]], **more: Any
+        ) -> None:
+            dims = ("model", *(axis for axis, _ in axes))
+            shape = tuple(size for _, size in axes)
+            large = length * math.prod(shape) * np.dtype(dtype).itemsize > _CHUNK_BYTES
+            place = tuple(1 if large and axis == "thickness" else size for axis, size in axes)
+            found.append(
+                ArraySpec(name, (models, *shape), dims, dtype, units, (length, *place), more)
+            )
+
+        waves = [(axis.name, len(axis.values)) for axis in self._axes.shown]
+        means = [(name, size) for name, size in waves if name != "phonon"]
+        planes = [("thickness", len(self._spec.thicknesses_angstrom))]
+        nx, ny = self._points
+        if chosen.projected_potential:
+            gx, gy = self._potential_gpts
+            levels = [(name, size) for name, size in waves if name == "b_level"]
+            grid = [("potential_y", gy), ("potential_x", gx)]
+            add("potential", np.float32, "V angstrom", levels + grid)
+        if chosen.exit_waves:
+            double = self._spec.precision == simulator_pb2.PRECISION_FLOAT64
+            add(
+                "array0",
+                np.complex128 if double else np.complex64,
+                "1",
+                [*waves, *planes, ("x", nx), ("y", ny)],
+                long_name="exit wave",
+            )
+        if chosen.diffraction_patterns:
+            h, k = self._orders
+            spots = [("ky", 2 * k + 1), ("kx", 2 * h + 1)]
+            add("diffraction", np.float32, "1", [*means, *planes, *spots])
+        if chosen.images:
+            series = [("defocus", len(chosen.images[0].defocus_angstrom))]
+            if len(chosen.images) > 1:
+                series.insert(0, ("lens", len(chosen.images)))
+            add("image", np.float32, "1", [*means, *planes, *series, ("y", ny), ("x", nx)])
+        return found
+
+    def fill(
+        self,
+        parts: Mapping[str, NDArray[Any]],
+        row: int,
+        place: Mapping[str, int],
+        beams: ExitBeams,
+    ) -> None:
+        """Write what follows from one pass into the row of a model.
+
+        Intensities of phonon configurations are added up to their mean.
+        """
+        wave = tuple(place.values())
+        mean = tuple(i for name, i in place.items() if name != "phonon")
+        configurations = next(len(axis.values) for axis in self._axes.axes if axis.name == "phonon")
+        first = place.get("phonon", 0) == 0
+
+        def average(name: str, values: NDArray[Any]) -> None:
+            target = parts[name][(row, *mean)]
+            if first:
+                target[...] = 0
+            target += (values / configurations).reshape(target.shape)
+
+        if "array0" in parts:
+            ny, nx = self._points[::-1]
+            parts["array0"][(row, *wave)] = exit_waves(beams, (ny, nx))
+        if "diffraction" in parts:
+            average("diffraction", spot_grids(beams, self._orders))
+        if "image" in parts:
+            planes = range(len(beams.psi))
+            pictures = [[image(beams, plane, lens) for lens in self._lenses] for plane in planes]
+            average("image", np.asarray(pictures))
+
+    def attributes(self, model_ids: Sequence[str]) -> dict[str, Any]:
+        """Return what the array group says of itself, so that abTEM opens the exit waves."""
+        if not self._chosen.exit_waves:
+            return {}
+        nx, ny = self._points
+        ensemble: list[tuple[str, Sequence[Any]]] = [
+            ("model", model_ids),
+            *((axis.name, axis.values) for axis in self._axes.shown),
+            ("thickness", list(self._spec.thicknesses_angstrom)),
+        ]
+        conditions = next(iter(self._axes))[1]
+        return {
+            "metadata0": abtem_metadata(
+                ensemble,
+                (self._edges[0] / nx, self._edges[1] / ny),
+                conditions.energy_kev,
+                conditions.tilt_mrad,
+            )
+        }
+
+    def coordinates(self) -> Iterator[tuple[str, NDArray[Any], str, str]]:
+        """Yield name, values, axis and unit of the outputs' coordinates."""
+        chosen = self._chosen
+        steps = zip("xy", self._edges, self._points, self._potential_gpts, self._orders, strict=True)
+        for name, edge, points, potential_points, order in steps:
+            if chosen.exit_waves or chosen.images:
+                yield name, np.arange(points) * edge / points, name, "angstrom"
+            if chosen.projected_potential:
+                values = np.arange(potential_points) * edge / potential_points
+                yield f"potential_{name}", values, f"potential_{name}", "angstrom"
+            if chosen.diffraction_patterns:
+                yield f"k{name}", np.arange(-order, order + 1) / edge, f"k{name}", "1/angstrom"
+        if chosen.images:
+            defoci = np.asarray(chosen.images[0].defocus_angstrom)
+            yield "defocus", defoci, "defocus", "angstrom"
+        if len(chosen.images) > 1:
+            yield "lens", np.arange(len(chosen.images)), "lens", "1"
+            for name, unit in _LENS_FIELDS:
+                values = np.asarray([getattr(lens, name) for lens in chosen.images])
+                yield f"lens_{name}", values, "lens", unit

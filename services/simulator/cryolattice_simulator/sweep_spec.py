@@ -1,0 +1,95 @@
+"""What a sweep is asked for: checked, its defaults filled in, its cost and its tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cryolattice.errors import InvalidInputError
+from cryolattice_api.simulator.v1 import simulator_pb2
+from cryolattice_simulator.beams import Structure, require_positive, require_whole_periods
+from cryolattice_simulator.sweep_axes import prepare_axes
+from cryolattice_simulator.sweep_engine import prepare_engine
+from cryolattice_simulator.sweep_outputs import prepare_outputs
+
+K_MAX_PER_ANGSTROM = 1.0
+# 0.3 % of the wave from the grid and 0.13 % from the slices at 169 A (see docs/methods.md)
+SLICE_THICKNESS_ANGSTROM = 2.4
+SAMPLING_ANGSTROM = 0.075
+PARAMETRIZATIONS = ("lobato", "kirkland")
+
+# Measured on one core: a slice costs about this much for each point of the grid.
+_SECONDS_PER_POINT = 4e-8
+# What a tile holds: the more work there is, the larger its pieces.
+_TILE_SECONDS = (0.5, 2.0)
+_TILES_IN_BETWEEN = 128
+# Four for each of two workers, where there are so many models.
+_TILES_AT_LEAST = 8
+
+
+def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure]) -> None:
+    """Check a spec over these models and fill in its defaults, in place.
+
+    Raises
+    ------
+    InvalidInputError
+        A value cannot be right; ``field`` names it.
+    """
+    spec.k_max_per_angstrom = spec.k_max_per_angstrom or K_MAX_PER_ANGSTROM
+    spec.slice_thickness_angstrom = spec.slice_thickness_angstrom or SLICE_THICKNESS_ANGSTROM
+    spec.sampling_angstrom = spec.sampling_angstrom or SAMPLING_ANGSTROM
+    spec.parametrization = spec.parametrization or PARAMETRIZATIONS[0]
+    require_parametrization(spec.parametrization)
+    prepare_engine(spec)
+    prepare_axes(spec)
+    for field, unit in (
+        ("k_max_per_angstrom", "1/angstrom"),
+        ("slice_thickness_angstrom", "angstrom"),
+        ("sampling_angstrom", "angstrom"),
+    ):
+        require_positive(getattr(spec, field), field=field, unit=unit)
+    for period in {round(float(s.lengths_angstrom[2]), 6) for s in structures}:
+        require_whole_periods(list(spec.thicknesses_angstrom), period)
+    prepare_outputs(spec, structures)
+
+
+def require_parametrization(name: str) -> None:
+    """Raise `InvalidInputError` unless these atomic potentials are known."""
+    if name not in PARAMETRIZATIONS:
+        raise InvalidInputError(
+            f"parametrization is {name!r}: choose {' or '.join(PARAMETRIZATIONS)}",
+            field="parametrization",
+        )
+
+
+def pass_seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
+    """Return what one pass through the thickest crystal takes on one core, roughly."""
+    points = np.prod(structure.lengths_angstrom[:2] / spec.sampling_angstrom)
+    slices = max(spec.thicknesses_angstrom) / spec.slice_thickness_angstrom
+    return float(points * slices) * _SECONDS_PER_POINT
+
+
+def cut_tiles(cost_seconds: Sequence[float]) -> list[tuple[int, int]]:
+    """Cut models into equal tiles.
+
+    A tile holds half a second to two seconds of work, and less only where there would be fewer than
+    eight. It does not depend on the machine: another one may go on with the sweep.
+
+    Parameters
+    ----------
+    cost_seconds : sequence of float
+        Of each model.
+
+    Returns
+    -------
+    list of (int, int)
+        First model of each tile, and the one after its last.
+    """
+    count, total = len(cost_seconds), sum(cost_seconds)
+    shortest, longest = _TILE_SECONDS
+    seconds = min(max(total / _TILES_IN_BETWEEN, shortest), longest)
+    length = round(seconds / (total / count))
+    length = max(1, min(length, math.ceil(count / _TILES_AT_LEAST)))
+    return [(start, min(start + length, count)) for start in range(0, count, length)]
