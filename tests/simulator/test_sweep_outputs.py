@@ -18,6 +18,7 @@ from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.simulator.v1 import simulator_pb2
+from cryolattice_simulator.images_job import prepare_images
 from cryolattice_simulator.jobs import load_sweep, prepare_sweep
 
 MODELS = DatasetRef(name="projects/p/datasets/00", kind="models")
@@ -28,7 +29,7 @@ def write_models(root: ArrayStore, cells: list[np.ndarray]) -> None:
     """Two light atoms in each cell, shifted from model to model."""
     output = DatasetWriter(root, "models", "00")
     at = np.array([[1.0, 1.0, 0.5], [2.5, 3.0, 1.5]])
-    positions = np.concatenate([at + [0.5 * i, 0, 0] for i in range(len(cells))])
+    positions = np.concatenate([at + np.array([0.5 * i, 0, 0]) for i in range(len(cells))])
     output.add_array("cell", np.stack(cells), ("model", "vector", "xyz"), "angstrom")
     output.add_array("atom_start", 2 * np.arange(len(cells) + 1), ("bound",))
     output.add_array("number", np.tile([11, 5], len(cells)), ("atom",))
@@ -152,7 +153,8 @@ def test_further_axes_hold_what_each_value_alone_gives(root: ArrayStore) -> None
         energies_kev=[200.0, 300.0],
         tilts=[simulator_pb2.Tilt(), simulator_pb2.Tilt(x_mrad=20.0)],
     )
-    several = run(root, spec_of(energy_kev=0, axes=axes)).to_xarray()
+    found = run(root, spec_of(energy_kev=0, axes=axes))
+    several = found.to_xarray()
     assert several.psi.dims == ("model", "energy", "tilt", "b_level", "thickness", "beam")
     assert "energy_kev" not in several.psi.attrs
     assert several.energy.attrs["units"] == "keV"
@@ -166,6 +168,11 @@ def test_further_axes_hold_what_each_value_alone_gives(root: ArrayStore) -> None
     assert tilted.psi.attrs["beam_tilt_mrad"] == [20.0, 0.0]
     assert np.array_equal(several.psi.sel(energy=300.0, tilt=1).values, tilted.psi.values)
     assert abs(tilted.psi.values - alone.psi.values).max() > 0.01
+
+    ref = DatasetRef(name=f"projects/p/datasets/{found.manifest.id}", kind="beams")
+    with pytest.raises(InvalidInputError, match="energy and tilt cannot be used") as caught:
+        prepare_images(simulator_pb2.ImagesSpec(models=MODELS, beams=ref), Inputs(root))
+    assert caught.value.field == "beams"
 
 
 def test_frozen_phonons_are_seeded_and_average_intensities(root: ArrayStore) -> None:

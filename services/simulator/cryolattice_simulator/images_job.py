@@ -34,6 +34,7 @@ def prepare_images(spec: simulator_pb2.ImagesSpec, inputs: Inputs) -> JobEstimat
     """Check an images spec and fill in its defaults."""
     models = inputs.open(spec.models, "models", field="models")
     beams = inputs.open(spec.beams, "beams", field="beams")
+    beams.require_dims("psi", ("model", "b_level", "thickness", "beam"), field="beams")
     records = models.json("models.json")
     record = records[_model(records, spec.model_id)]
     spec.model_id = record["model_id"]

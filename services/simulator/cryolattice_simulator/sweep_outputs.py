@@ -189,7 +189,9 @@ class OutputArrays:
     def coordinates(self) -> Iterator[tuple[str, NDArray[Any], str, str]]:
         """Yield name, values, axis and unit of the outputs' coordinates."""
         chosen = self._chosen
-        steps = zip("xy", self._edges, self._points, self._potential_gpts, self._orders, strict=True)
+        steps = zip(
+            "xy", self._edges, self._points, self._potential_gpts, self._orders, strict=True
+        )
         for name, edge, points, potential_points, order in steps:
             if chosen.exit_waves or chosen.images:
                 yield name, np.arange(points) * edge / points, name, "angstrom"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
@@ -15,6 +15,9 @@ from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
+
+if TYPE_CHECKING:
+    from cryolattice.store.reader import DatasetReader
 
 G_MAX_PER_ANGSTROM = 0.7
 FOCAL_SPREAD_ANGSTROM = 30.0
@@ -118,7 +121,7 @@ def _prepare_average(spec: analyzer_pb2.AverageSpec, inputs: Inputs) -> JobEstim
 
 def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
     inputs.open(spec.average, "average", field="average")
-    inputs.open(spec.beams, "beams", field="beams")
+    _require_plain(inputs.open(spec.beams, "beams", field="beams"))
     inputs.open(spec.micrograph, "micrograph", field="micrograph")
     models = inputs.open(spec.models, "models", field="models").json("models.json")
     if spec.ctf.name:
@@ -128,6 +131,11 @@ def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
     return JobEstimate(
         tile_count=len(models), store_bytes=5_000 * len(models), core_seconds=1.5 * len(models)
     )
+
+
+def _require_plain(beams: DatasetReader) -> None:
+    """Refuse beams over energies, tilts or phonon configurations: there is one micrograph."""
+    beams.require_dims("psi", ("model", "b_level", "thickness", "beam"), field="beams")
 
 
 def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimate:
@@ -145,8 +153,10 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
     ):
         ref = getattr(spec, field)
         if ref.name:
-            inputs.open(ref, field, field=field)
+            reader = inputs.open(ref, field, field=field)
             given += 1
+            if field == "beams":
+                _require_plain(reader)
     if spec.HasField("paper"):
         _prepare_paper(spec, inputs)
     if not given:

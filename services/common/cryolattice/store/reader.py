@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cryolattice.errors import (
     CorruptDataError,
     DatasetNotCommittedError,
+    InvalidInputError,
     MissingChunkError,
     NotFoundError,
 )
@@ -134,6 +135,23 @@ class DatasetReader:
     def array(self, name: str) -> NDArray[Any]:
         """Return a whole array."""
         return read_array(self.zarr_store, name)
+
+    def require_dims(self, name: str, dims: tuple[str, ...], *, field: str) -> None:
+        """Check that an array has these axes and no others.
+
+        Raises
+        ------
+        InvalidInputError
+            It has others; `field` is what referred to the dataset.
+        """
+        found = tuple(json.loads(self.read(f"data.zarr/{name}/zarr.json"))["dimension_names"])
+        if found != dims:
+            others = " and ".join(axis for axis in found if axis not in dims)
+            raise InvalidInputError(
+                f"{field} have the axes {', '.join(found)}, of which {others} cannot be used here: "
+                "refer to a dataset with one value of each",
+                field=field,
+            )
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of the array group."""

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryolattice.errors import InvalidInputError
+from cryolattice.jobs.kinds import Inputs
+from cryolattice.store.array_store import ArrayStore, open_store
+from cryolattice.store.writer import DatasetWriter
+from cryolattice_analyzer.jobs.kinds import RANK, REPORT
+from cryolattice_api.analyzer.v1 import analyzer_pb2
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+
+PLAIN = ("model", "b_level", "thickness", "beam")
+
+
+def put(root: ArrayStore, kind: str, identifier: str, dims: tuple[str, ...] = ()) -> DatasetRef:
+    output = DatasetWriter(root, kind, identifier)
+    if dims:
+        output.add_array("psi", np.ones((1,) * len(dims), np.complex64), dims)
+    output.add_json("models.json", [{}])
+    output.commit(spec_json=b"{}", inputs={})
+    return DatasetRef(name=f"projects/p/datasets/{identifier}", kind=kind)
+
+
+def test_beams_over_further_axes_are_neither_ranked_nor_reported(tmp_path: Path) -> None:
+    root = open_store(f"file://{tmp_path}/store")
+    refs: dict[str, Any] = {
+        kind: put(root, kind, kind) for kind in ("average", "micrograph", "models")
+    }
+    plain = put(root, "beams", "plain", PLAIN)
+    phonons = put(root, "beams", "phonons", ("model", "b_level", "phonon", "thickness", "beam"))
+    questions = ((RANK, analyzer_pb2.RankSpec(**refs)), (REPORT, analyzer_pb2.ReportSpec()))
+    for kind, spec in questions:
+        spec.beams.CopyFrom(phonons)
+        with pytest.raises(InvalidInputError, match="of which phonon cannot be used") as caught:
+            kind.prepare(spec, Inputs(root))
+        assert caught.value.field == "beams"
+        spec.beams.CopyFrom(plain)
+        kind.prepare(spec, Inputs(root))
