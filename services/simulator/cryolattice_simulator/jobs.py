@@ -15,11 +15,11 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure
 from cryolattice_simulator.models_data import model_ids_of, structures_of
-from cryolattice_simulator.sweep_axes import Conditions, read_axes
-from cryolattice_simulator.sweep_outputs import OutputArrays
 from cryolattice_simulator.orders import beam_orders
 from cryolattice_simulator.projected_potential import projected_potential
+from cryolattice_simulator.sweep_axes import Conditions, read_axes
 from cryolattice_simulator.sweep_engine import sweep_engine, sweep_settings
+from cryolattice_simulator.sweep_outputs import OutputArrays
 from cryolattice_simulator.sweep_spec import cut_tiles, pass_seconds, prepare_spec
 
 if TYPE_CHECKING:

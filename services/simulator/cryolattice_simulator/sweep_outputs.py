@@ -47,6 +47,12 @@ def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structur
         spec.ClearField("outputs")
         return
     shared_edges(structures, field="outputs")
+    if not all(structure.orthogonal for structure in structures):
+        raise InvalidInputError(
+            "outputs need a cell with a, b, c along x, y, z, and a model has another: leave them "
+            "out, or choose an orthogonal supercell",
+            field="outputs",
+        )
     if chosen.exit_waves and len(spec.axes.energies_kev) > 1:
         raise InvalidInputError(
             "outputs.exit_waves is set with several energies, of which abTEM's files hold one: "
