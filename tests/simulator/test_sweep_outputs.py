@@ -84,7 +84,7 @@ IMAGES = [
 
 def after(page: str) -> str:
     """Return what the page says of these arrays."""
-    return page.split("### Further axes and outputs of a sweep")[1].split("\n### ")[0]
+    return page.split("### Further axes and outputs of a sweep")[1].split("\n### ", maxsplit=1)[0]
 
 
 def test_exit_waves_open_in_xarray_and_in_abtem(root: ArrayStore) -> None:
@@ -144,7 +144,7 @@ def test_exit_waves_open_in_xarray_and_in_abtem(root: ArrayStore) -> None:
         assert arrays[name].attrs["units"] == unit, name
         assert arrays[name].dims == (name,)
     potential = arrays.potential.isel(model=0, b_level=0)
-    at = np.unravel_index(int(potential.argmax()), potential.shape)
+    at = np.unravel_index(int(potential.values.argmax()), potential.shape)
     assert float(potential.potential_x[at[1]]) == pytest.approx(1.0, abs=0.1)
     assert float(potential.potential_y[at[0]]) == pytest.approx(1.0, abs=0.1)
     damped = arrays.potential.isel(model=0, b_level=1)
