@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,8 +105,8 @@ def enumerate_orderings(
     if classes > limit:
         raise LimitExceededError(
             f"the supercell has {total_orderings(layout):,} orderings in {classes:,} classes, "
-            f"above the limit of {limit:,}: raise the limit, draw a random sample, or take a "
-            "smaller supercell",
+            f"above the limit of {limit:,}: raise the limit, draw a random sample, have "
+            "them written into a dataset by a job, or take a smaller supercell",
             field="limit",
             metadata={
                 "total": str(total_orderings(layout)),
@@ -120,19 +120,23 @@ def enumerate_orderings(
 def _enumerate(layout: DisorderedSupercell, *, primitive_only: bool) -> Iterator[Ordering]:
     frame = canonical_frame(layout)
     shifts = _named(translation_group(layout), frame)[1:]
-    layers = [
-        Layer(sublattice.start, sublattice.stop, count, code)
-        for sublattice in frame.sublattices
-        for code, count in enumerate(sublattice.counts)
-        if code
-    ]
-    for batch in canonical_arrangements(layers, named_group(layout, frame)):
+    for batch in canonical_arrangements(occupant_layers(frame), named_group(layout, frame)):
         kept = np.ones(len(batch.codes), dtype=np.bool_)
         if primitive_only:
             for shift in shifts:
                 kept &= np.any(batch.codes[:, shift] != batch.codes, axis=1)
         for codes, multiplicity in zip(batch.codes[kept], batch.multiplicities[kept], strict=True):
             yield named_ordering(layout, frame, codes, int(multiplicity))
+
+
+def occupant_layers(frame: CanonicalFrame) -> list[Layer]:
+    """Return what is to be placed on the sites of a frame: all occupants but the commonest."""
+    return [
+        Layer(sublattice.start, sublattice.stop, count, code)
+        for sublattice in frame.sublattices
+        for code, count in enumerate(sublattice.counts)
+        if code
+    ]
 
 
 def named_group(layout: DisorderedSupercell, frame: CanonicalFrame) -> NDArray[np.int32]:
@@ -168,13 +172,30 @@ def named_ordering(
         for sublattice in frame.sublattices
         for code in codes[sublattice.start : sublattice.stop]
     ]
-    text = f"{frame.description}|{','.join(occupants)}"
     return Ordering(
-        ordering_id=f"o-{hashlib.sha256(text.encode()).hexdigest()[:10]}",
+        ordering_id=f"o-{ordering_digest(frame, occupants)[:10]}",
         multiplicity=multiplicity,
         occupants=tuple(occupants[place] for place in frame.place),
         layout=layout,
     )
+
+
+def ordering_digest(frame: CanonicalFrame, occupants: Iterable[str]) -> str:
+    """Return the hexadecimal digest that the id of an ordering begins.
+
+    Parameters
+    ----------
+    frame : CanonicalFrame
+    occupants : iterable of str
+        In the frame's order of the sites.
+
+    Returns
+    -------
+    str
+        Of SHA-256.
+    """
+    text = f"{frame.description}|{','.join(occupants)}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def ordered_atoms(ordering: Ordering) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

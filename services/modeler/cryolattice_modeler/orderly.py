@@ -60,7 +60,9 @@ class Arrangements:
 
 
 def canonical_arrangements(
-    layers: Sequence[Layer], group: NDArray[np.int32]
+    layers: Sequence[Layer],
+    group: NDArray[np.int32],
+    start: NDArray[np.uint8] | None = None,
 ) -> Iterator[Arrangements]:
     """Yield one arrangement of each class, in batches, in a fixed order.
 
@@ -69,6 +71,8 @@ def canonical_arrangements(
     layers : sequence of Layer
     group : (order, n) int array
         The distinct permutations of a group: where each site goes.
+    start : (n,) uint8 array, optional
+        Codes of one of the arrangements: those before it are passed over, without being made.
 
     Yields
     ------
@@ -77,12 +81,15 @@ def canonical_arrangements(
         each is the least of its class.
     """
     codes = np.zeros(group.shape[1], dtype=np.uint8)
-    for rows, stabilisers in _fill(list(layers), group, codes):
+    for rows, stabilisers in _fill(list(layers), group, codes, start):
         yield Arrangements(rows, len(group) // stabilisers)
 
 
 def _fill(
-    layers: list[Layer], group: NDArray[np.int32], codes: NDArray[np.uint8]
+    layers: list[Layer],
+    group: NDArray[np.int32],
+    codes: NDArray[np.uint8],
+    start: NDArray[np.uint8] | None,
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     if not layers:
         yield codes[None], np.array([len(group)])
@@ -91,7 +98,8 @@ def _fill(
     free = layer.start + np.flatnonzero(codes[layer.start : layer.stop] == 0)
     place = np.full(len(codes), -1)
     place[free] = np.arange(len(free))
-    for subsets, fixing in _canonical_subsets(place[group[:, free]], layer.chosen):
+    first = None if start is None else start[free] == layer.code
+    for subsets, fixing in _canonical_subsets(place[group[:, free]], layer.chosen, first):
         written = np.repeat(codes[None], len(subsets), axis=0)
         inside = written[:, free]
         inside[subsets] = layer.code
@@ -99,12 +107,13 @@ def _fill(
         if not rest:
             yield written, fixing.sum(axis=0)
             continue
-        for row, kept in zip(written, fixing.T, strict=True):
-            yield from _fill(rest, group[kept], row)
+        for subset, row, kept in zip(subsets, written, fixing.T, strict=True):
+            begins = first is not None and np.array_equal(subset, first)
+            yield from _fill(rest, group[kept], row, start if begins else None)
 
 
 def _canonical_subsets(
-    group: NDArray[np.int64], chosen: int
+    group: NDArray[np.int64], chosen: int, first: NDArray[np.bool_] | None
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """Yield (rows, n) members and (order, rows) operations that keep each subset."""
     sites = group.shape[1]
@@ -113,6 +122,7 @@ def _canonical_subsets(
     bits = np.zeros((sites, images.words), dtype=np.uint64)
     number = np.arange(sites)
     bits[number, number // _WORD] = np.uint64(1) << (number % _WORD).astype(np.uint64)
+    greatest = None if first is None else np.bitwise_or.reduce(bits[~first], axis=0, initial=0)
     root = (np.zeros((1, images.words), dtype=np.uint64), np.array([sites]), 0)
     stack = [root]
     while stack:
@@ -130,6 +140,10 @@ def _canonical_subsets(
         step = np.arange(len(parent)) - np.repeat(np.cumsum(room) - room, room)
         added = lowest[parent] - 1 - step
         grown = masks[parent] | bits[added]
+        if greatest is not None:
+            # all that comes of a greater number is greater still, and has been before
+            kept = np.flatnonzero(~_exceed(grown, greatest))
+            grown, added = grown[kept], added[kept]
         kept = images.greatest(grown)
         grown, added = grown[kept], added[kept]
         parts = range(0, len(grown), _NODES_AT_ONCE)
@@ -137,6 +151,14 @@ def _canonical_subsets(
             (grown[i : i + _NODES_AT_ONCE], added[i : i + _NODES_AT_ONCE], size + 1)
             for i in reversed(parts)
         ]
+
+
+def _exceed(masks: NDArray[np.uint64], bound: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    greater, equal = np.zeros(len(masks), dtype=np.bool_), np.ones(len(masks), dtype=np.bool_)
+    for word in reversed(range(len(bound))):
+        greater |= equal & (masks[:, word] > bound[word])
+        equal &= masks[:, word] == bound[word]
+    return greater
 
 
 class _Images:

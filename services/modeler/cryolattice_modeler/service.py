@@ -9,6 +9,7 @@ from cryolattice.jobs.kinds import Service
 from cryolattice.server.backend import Backend
 from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
 from cryolattice_modeler.jobs import MODELS
+from cryolattice_modeler.ordering_job import ORDERINGS
 from cryolattice_modeler.servicer import ModelerServicer
 
 
@@ -20,7 +21,7 @@ SERVICE = Service(
     name="modeler",
     port=50051,
     full_name=modeler_pb2.DESCRIPTOR.services_by_name["ModelerService"].full_name,
-    kinds=(MODELS,),
+    kinds=(MODELS, ORDERINGS),
     add_servicer=_add,
 )
 

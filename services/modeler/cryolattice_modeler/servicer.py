@@ -11,7 +11,7 @@ import grpc.aio
 
 from cryolattice.server.backend import Backend
 from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
-from cryolattice_modeler import enumeration, jobs, view_lists
+from cryolattice_modeler import enumeration, jobs, ordering_job, view_lists
 
 _BATCH = 64
 _PART_BYTES = 1 << 20
@@ -82,11 +82,23 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
         job, estimate = await self._backend.create_job("modeler", jobs.MODELS, request)
         response = modeler_pb2.CreateModelsJobResponse(job=job, estimate=estimate)
         if request.validate_only and request.spec.selection != modeler_pb2.SELECTION_AS_GIVEN:
-            count = await asyncio.to_thread(
-                enumeration.count,
-                modeler_pb2.CountOrderingsRequest(
-                    parent_crystal=request.spec.parent_crystal, supercell=request.spec.supercell
-                ),
-            )
-            response.total, response.classes = count.total, count.classes
+            response.total, response.classes = await _counted(request.spec)
         return response
+
+    async def CreateOrderingsJob(
+        self,
+        request: modeler_pb2.CreateOrderingsJobRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> modeler_pb2.CreateOrderingsJobResponse:
+        job, estimate = await self._backend.create_job("modeler", ordering_job.ORDERINGS, request)
+        response = modeler_pb2.CreateOrderingsJobResponse(job=job, estimate=estimate)
+        response.total, response.classes = await _counted(request.spec)
+        return response
+
+
+async def _counted(spec: modeler_pb2.ModelsSpec | modeler_pb2.OrderingsSpec) -> tuple[str, str]:
+    request = modeler_pb2.CountOrderingsRequest(
+        parent_crystal=spec.parent_crystal, supercell=spec.supercell
+    )
+    count = await asyncio.to_thread(enumeration.count, request)
+    return count.total, count.classes

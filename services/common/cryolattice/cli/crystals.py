@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -13,6 +13,9 @@ from rich.table import Table
 from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 from cryolattice.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from cryolattice.workflows.orderings import EnumerateOptions
 
 _GROUPS_SHOWN = 12
 _IDS_SHOWN = 6
@@ -71,6 +74,14 @@ def enumerate_orderings(
             help="Write each ordering as a CIF into this new folder, and pictures of all."
         ),
     ] = None,
+    job: Annotated[
+        bool,
+        typer.Option(
+            "--job",
+            help="Write all into a dataset instead, millions if need be: a job that can be "
+            "interrupted and resumed.",
+        ),
+    ] = False,
     views: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +127,15 @@ def enumerate_orderings(
             "--views compares all orderings of one --supercell: leave out the other choices",
             field="views",
         )
+    if job:
+        others = (up_to_index, limit, sample, out, views)
+        if count or any(choice is not None for choice in others):
+            raise InvalidInputError(
+                "--job writes all orderings of one supercell: leave out the other choices",
+                field="job",
+            )
+        _commit(parent, options, server, as_json=as_json)
+        return
     if views is not None:
         beam_fields(views)  # before anything is written
     with session(server, quiet=as_json) as (lab, follow):
@@ -135,11 +155,34 @@ def enumerate_orderings(
     if as_json:
         print_json(result)
         return
+    _print_result(result, "parent" if supercell is not None else "supercell")
+    if out is not None:
+        sheet = "" if "superlattices" in result or "sample" in result else " and a contact sheet"
+        console.print(f"CIFs{sheet} in {escape(str(out))}")
+
+
+def _commit(parent: Path, options: EnumerateOptions, server: str | None, *, as_json: bool) -> None:
+    from cryolattice.workflows.orderings import commit_orderings  # noqa: PLC0415
+
+    with session(server, quiet=as_json) as (lab, follow):
+        result = commit_orderings(lab, parent, options.supercell or (), follow)
+    if as_json:
+        print_json(result)
+        return
+    console.print(f"{result['total']:,} orderings in {_classes(result['classes'])}")
+    console.print(f"arrays in {result['dataset']}", soft_wrap=True)
+
+
+def _classes(number: int) -> str:
+    return f"{number:,} class{'' if number == 1 else 'es'}"
+
+
+def _print_result(result: dict[str, Any], axes: str) -> None:
     if "superlattices" in result:
         _print_superlattices(result["superlattices"])
     if "orderings" in result:
-        _print_orderings(result["orderings"])
-    classes = f"{result['classes']:,} class{'' if result['classes'] == 1 else 'es'}"
+        _print_orderings(result["orderings"], axes)
+    classes = _classes(result["classes"])
     repeated = " (those of a smaller supercell counted again)" if "superlattices" in result else ""
     console.print(f"{result['total']:,} orderings in {classes}{repeated}")
     if "sample" in result:
@@ -150,12 +193,9 @@ def enumerate_orderings(
         )
     if "views" in result:
         _print_views(result["views"])
-    if out is not None:
-        sheet = "" if "superlattices" in result or "sample" in result else " and a contact sheet"
-        console.print(f"CIFs{sheet} in {escape(str(out))}")
 
 
-def _print_orderings(orderings: list[dict[str, Any]]) -> None:
+def _print_orderings(orderings: list[dict[str, Any]], axes: str) -> None:
     several = any("superlattice" in ordering for ordering in orderings)
     table = Table(box=None, header_style="bold")
     if several:
@@ -163,7 +203,6 @@ def _print_orderings(orderings: list[dict[str, Any]]) -> None:
     table.add_column("ordering")
     table.add_column("multiplicity", justify="right")
     table.add_column("space group")
-    axes = "supercell" if several else "parent"
     table.add_column(f"vacant sites (units of the {axes}'s axes)")
     for ordering in orderings:
         sites = "  ".join(" ".join(f"{x:g}" for x in site) for site in ordering["vacant_sites"])

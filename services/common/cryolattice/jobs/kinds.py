@@ -138,9 +138,11 @@ class JobKind:
         Checks a spec, fills in its defaults in place and estimates the cost. Runs in the server.
     run : str
         ``module:function``, loaded where the job runs. A job without tiles: ``run(context, spec)``
-        writes to ``context.output``. A tiled job: ``load(spec, inputs)`` returns a `TiledJob`.
+        writes to ``context.output``. One with tiles: ``load(spec, inputs)`` returns a `TiledJob`.
     tiled : bool
-        Whether its tiles run on Ray.
+        Whether it has tiles that run on Ray.
+    tiled_in_order : bool
+        Whether it has tiles that run one after the other in a worker, without Ray.
     """
 
     name: str
@@ -149,6 +151,7 @@ class JobKind:
     prepare: Callable[[Any, Inputs], JobEstimate]
     run: str
     tiled: bool = False
+    tiled_in_order: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableEr
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
 from cryolattice.jobs.tile_watch import TileWatch
-from cryolattice.ledger.totals import CANDIDATE_SECONDS, TILE_SECONDS, Increments
+from cryolattice.jobs.tiles import Tile, compute_tile
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
 from cryolattice.store.traffic import TRAFFIC
@@ -46,27 +45,6 @@ def _load(kind_name: str, spec_bytes: bytes, store_url: str) -> TiledJob:
     return tiled
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """What a worker says of a tile: how much it was, or the user's mistake that ended it."""
-
-    candidates: int = 0
-    seconds: float = 0.0
-    read_bytes: int = 0
-    written_bytes: int = 0
-    failure: CryolatticeError | None = None
-
-    def increments(self) -> Increments:
-        """Return what it adds to the sums of its kind of job."""
-        sums = Increments({("tiles", "failed" if self.failure else "computed"): 1})
-        sums["store_bytes", "read"] += self.read_bytes
-        sums["store_bytes", "written"] += self.written_bytes
-        if self.failure is None:
-            TILE_SECONDS.observe(sums, self.seconds)
-            CANDIDATE_SECONDS.observe(sums, self.seconds / self.candidates, self.candidates)
-        return sums
-
-
 def _compute_tile(
     kind_name: str,
     spec_bytes: bytes,
@@ -74,7 +52,7 @@ def _compute_tile(
     dataset: tuple[str, str, int, int],
     watch: TileWatch,
     tile: int,
-) -> _Tile:
+) -> Tile:
     """Compute and store one tile on a worker."""
     with watch.over(tile):
         done = _compute(kind_name, spec_bytes, store_url, dataset, tile)
@@ -92,21 +70,16 @@ def _compute(
     store_url: str,
     dataset: tuple[str, str, int, int],
     tile: int,
-) -> _Tile:
+) -> Tile:
     before = TRAFFIC.count()
     try:
         tiled = _load(kind_name, spec_bytes, store_url)
-        start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
         writer = DatasetWriter(open_store(store_url), *dataset)
-        began = time.perf_counter()
-        for name, values in tiled.compute(start, stop, writer.read_part).items():
-            writer.write(name, values, start)
-        seconds = time.perf_counter() - began
-        writer.write_receipt(tile)
     except CryolatticeError as error:
-        return _Tile(failure=error)
+        return Tile(failure=error)
+    done = compute_tile(tiled, writer, tile)
     moved = TRAFFIC.count() - before
-    return _Tile(stop - start, seconds, moved.read_bytes, moved.written_bytes)
+    return replace(done, read_bytes=moved.read_bytes, written_bytes=moved.written_bytes)
 
 
 def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Settings) -> int:
@@ -225,12 +198,12 @@ def _init(ray_module: Any, address: str | None) -> None:
     )
 
 
-def _outcome(ray_module: Any, reference: Any) -> _Tile:
+def _outcome(ray_module: Any, reference: Any) -> Tile:
     try:
-        outcome: _Tile = ray_module.get(reference)
+        outcome: Tile = ray_module.get(reference)
     except ray_module.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
-        return _Tile(
+        return Tile(
             failure=InternalError(f"a tile failed on its worker: {type(cause).__name__}: {cause}")
         )
     return outcome

@@ -23,6 +23,7 @@ from cryolattice.errors import (
 )
 from cryolattice.jobs.context import LEASE_SECONDS, JobContext, owner_prefix
 from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_services
+from cryolattice.jobs.tiles import run_in_order
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.names import parse_resource, resource_name
 from cryolattice.settings import Settings
@@ -189,6 +190,8 @@ def _compute(
         from cryolattice.jobs.ray_tiles import run_tiles  # noqa: PLC0415 - Ray only where needed
 
         tile_count = run_tiles(context, kind, spec, settings)
+    elif kind.tiled_in_order:
+        tile_count = run_in_order(context, load_function(kind.run)(spec, context.inputs))
     else:
         load_function(kind.run)(context, spec)
     context.finalize()

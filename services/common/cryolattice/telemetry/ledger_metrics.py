@@ -50,7 +50,7 @@ class LedgerCollector(Collector):
     def __init__(self, ledger: Ledger, kinds: Sequence[JobKind]) -> None:
         self._ledger = ledger
         self._kinds = [kind.name for kind in kinds]
-        self._tiled = [kind.name for kind in kinds if kind.tiled]
+        self._tiled = [kind.name for kind in kinds if kind.tiled or kind.tiled_in_order]
         self._lock = threading.Lock()
         self._read_at = -_FRESH_SECONDS
         self._overview = _EMPTY

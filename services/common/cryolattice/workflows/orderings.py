@@ -13,7 +13,7 @@ from typing import Any
 from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
 from cryolattice.local_files import require_folder, write_files
-from cryolattice.workflows.steps import read_crystal, supercell_message
+from cryolattice.workflows.steps import Follow, read_crystal, supercell_message, unseen
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 
@@ -138,6 +138,50 @@ def enumerate_orderings(
             if options.up_to_index is None and options.sample is None:
                 write_files(folder, _contact_sheet(lab, request, on_page))
     return result
+
+
+def commit_orderings(
+    lab: Connection, parent: Path, supercell: SupercellSize, follow: Follow = unseen
+) -> dict[str, Any]:
+    """Have the inequivalent orderings of a supercell written into a dataset, however many.
+
+    The work is a job that goes on where it was when it is interrupted and resumed.
+
+    Parameters
+    ----------
+    lab : Connection
+    parent : Path
+        CIF of the parent crystal.
+    supercell : three ints, or three rows of three ints
+    follow : callable
+        Is told of the job.
+
+    Returns
+    -------
+    dict
+        ``total``, ``classes`` and ``dataset``, the name of a dataset of kind ``orderings``.
+
+    Raises
+    ------
+    CryolatticeError
+        What is wrong with the crystal or the supercell.
+    """
+    request = orderings_request(parent, supercell)
+    request.validate_only, request.parent = True, lab.parent
+    count = lab.call(lab.modeler.CreateOrderingsJob, request)
+    request.validate_only = False
+    ref = lab.run_job(lab.modeler.CreateOrderingsJob, request, follow("orderings"))
+    return {"total": int(count.total), "classes": int(count.classes), "dataset": ref.name}
+
+
+def orderings_request(
+    parent: Path, supercell: SupercellSize
+) -> modeler_pb2.CreateOrderingsJobRequest:
+    """Return what starts the job of `commit_orderings`; errors as there."""
+    spec = modeler_pb2.OrderingsSpec(
+        parent_crystal=read_crystal(parent), supercell=supercell_message(supercell)
+    )
+    return modeler_pb2.CreateOrderingsJobRequest(spec=spec)
 
 
 def _request(

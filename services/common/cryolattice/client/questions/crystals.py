@@ -18,6 +18,7 @@ from cryolattice.workflows.orderings import (
     EnumerateOptions,
     SupercellSize,
     enumerate_orderings,
+    orderings_request,
 )
 from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
 from cryolattice.workflows.steps import AUTO_CLUSTERS
@@ -161,6 +162,29 @@ class CrystalQuestions(Asking):
         options = EnumerateOptions(supercell=supercell, up_to_index=up_to_index, count_only=True)
         with self._waiting() as (connection, _):
             return enumerate_orderings(connection, Path(parent), options)
+
+    def submit_enumeration(self, parent: FilePath, supercell: SupercellSize) -> Job:
+        """Start to write every inequivalent ordering into a dataset, and return the job.
+
+        For as many as 100 million classes: the job goes on where it was when it is interrupted
+        and resumed. Its dataset, of kind ``orderings``, holds arrays rather than a list.
+
+        Parameters
+        ----------
+        parent, supercell
+            As for `enumerate`.
+
+        Returns
+        -------
+        Job
+
+        Raises
+        ------
+        CryolatticeError
+            What is wrong with the crystal or the supercell.
+        """
+        request = orderings_request(Path(parent), supercell)
+        return self.submit(self.connection.modeler.CreateOrderingsJob, request)
 
     def models(
         self,

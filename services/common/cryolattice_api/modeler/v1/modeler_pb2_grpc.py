@@ -65,6 +65,11 @@ class ModelerServiceStub:
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobResponse.FromString,
                 _registered_method=True)
+        self.CreateOrderingsJob = channel.unary_unary(
+                '/cryolattice_api.modeler.v1.ModelerService/CreateOrderingsJob',
+                request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobResponse.FromString,
+                _registered_method=True)
 
 
 class ModelerServiceServicer:
@@ -113,6 +118,13 @@ class ModelerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateOrderingsJob(self, request, context):
+        """Enumerates and commits the classes of a supercell, millions of them where it has so many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +157,11 @@ def add_ModelerServiceServicer_to_server(servicer, server):
                     servicer.CreateModelsJob,
                     request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobRequest.FromString,
                     response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobResponse.SerializeToString,
+            ),
+            'CreateOrderingsJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateOrderingsJob,
+                    request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobRequest.FromString,
+                    response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +327,33 @@ class ModelerService:
             '/cryolattice_api.modeler.v1.ModelerService/CreateModelsJob',
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobRequest.SerializeToString,
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateModelsJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateOrderingsJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryolattice_api.modeler.v1.ModelerService/CreateOrderingsJob',
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobRequest.SerializeToString,
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class ModelerServiceStub:
     """Draws every class, seen along c: a PNG a page, and a PDF."""
     CreateModelsJob: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.CreateModelsJobRequest, _modeler_pb2.CreateModelsJobResponse]
     """Builds and commits the models."""
+    CreateOrderingsJob: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.CreateOrderingsJobRequest, _modeler_pb2.CreateOrderingsJobResponse]
+    """Enumerates and commits the classes of a supercell, millions of them where it has so many."""
 
 @_typing.type_check_only
 class ModelerServiceAsyncStub(ModelerServiceStub):
@@ -63,6 +65,8 @@ class ModelerServiceAsyncStub(ModelerServiceStub):
     """Draws every class, seen along c: a PNG a page, and a PDF."""
     CreateModelsJob: _aio.UnaryUnaryMultiCallable[_modeler_pb2.CreateModelsJobRequest, _modeler_pb2.CreateModelsJobResponse]  # type: ignore[assignment]
     """Builds and commits the models."""
+    CreateOrderingsJob: _aio.UnaryUnaryMultiCallable[_modeler_pb2.CreateOrderingsJobRequest, _modeler_pb2.CreateOrderingsJobResponse]  # type: ignore[assignment]
+    """Enumerates and commits the classes of a supercell, millions of them where it has so many."""
 
 class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Builds crystal models: every symmetry-inequivalent ordering of partially occupied sites."""
@@ -114,5 +118,13 @@ class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_modeler_pb2.CreateModelsJobResponse, _abc.Awaitable[_modeler_pb2.CreateModelsJobResponse]]:
         """Builds and commits the models."""
+
+    @_abc_1.abstractmethod
+    def CreateOrderingsJob(
+        self,
+        request: _modeler_pb2.CreateOrderingsJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_modeler_pb2.CreateOrderingsJobResponse, _abc.Awaitable[_modeler_pb2.CreateOrderingsJobResponse]]:
+        """Enumerates and commits the classes of a supercell, millions of them where it has so many."""
 
 def add_ModelerServiceServicer_to_server(servicer: ModelerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,95 @@
+"""The tiles of one job: how one is computed and counted, and all of them one after the other."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from cryolattice.errors import CryolatticeError
+from cryolattice.jobs.context import JobContext
+from cryolattice.jobs.kinds import TiledJob
+from cryolattice.ledger.totals import CANDIDATE_SECONDS, TILE_SECONDS, Increments
+from cryolattice.store.writer import DatasetWriter
+from cryolattice_api.common.v1 import job_pb2
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What there is to say of a tile: how much it was, or the user's mistake that ended it."""
+
+    candidates: int = 0
+    seconds: float = 0.0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    failure: CryolatticeError | None = None
+
+    def increments(self) -> Increments:
+        """Return what it adds to the sums of its kind of job."""
+        sums = Increments({("tiles", "failed" if self.failure else "computed"): 1})
+        sums["store_bytes", "read"] += self.read_bytes
+        sums["store_bytes", "written"] += self.written_bytes
+        if self.failure is None:
+            TILE_SECONDS.observe(sums, self.seconds)
+            CANDIDATE_SECONDS.observe(sums, self.seconds / self.candidates, self.candidates)
+        return sums
+
+
+def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
+    """Compute and store one tile, and leave its receipt.
+
+    Parameters
+    ----------
+    tiled : TiledJob
+    writer : DatasetWriter
+        That has written nothing else.
+    tile : int
+
+    Returns
+    -------
+    Tile
+        Without the bytes that it moved.
+    """
+    start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
+    try:
+        began = time.perf_counter()
+        for name, values in tiled.compute(start, stop, writer.read_part).items():
+            writer.write(name, values, start)
+        seconds = time.perf_counter() - began
+        writer.write_receipt(tile)
+    except CryolatticeError as error:
+        return Tile(failure=error)
+    return Tile(stop - start, seconds)
+
+
+def run_in_order(context: JobContext, tiled: TiledJob) -> int:
+    """Compute every tile that has no receipt in this process; return the tile count.
+
+    Raises
+    ------
+    JobCancelledError
+        Somebody asked the job to stop.
+    CryolatticeError
+        A tile failed.
+    """
+    output = context.output
+    output.create_arrays({}, tiled.arrays)
+    total = sum(len(tiles) for tiles in tiled.rounds)
+    finished = output.finished(total)
+    done = reused = len(finished)
+    context.count({("tiles", "reused"): reused})
+    context.progress(done, total, "computing", reused=reused)
+    for tile in range(total):
+        if tile in finished:
+            continue
+        writer = DatasetWriter(output.root, output.kind, output.id, output.attempt, output.epoch)
+        outcome = compute_tile(tiled, writer, tile)
+        context.count(outcome.increments())
+        if outcome.failure is not None:
+            raise outcome.failure
+        done += 1
+        context.progress(done, total, "computing", reused=reused)
+    context.progress(
+        total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
+    )
+    tiled.finish(output)
+    return total
