@@ -66,6 +66,31 @@ def test_models_along_a_direction(quiet: Lab, examples: Path) -> None:
     )
 
 
+def test_transformed_models(quiet: Lab, examples: Path, tmp_path: Path) -> None:
+    steps = [{"tilt": {"about_x_deg": 1}}, {"strain": {"zz": 0.01}}]
+    models = quiet.models(
+        *(examples / PARENT, (1, 1, 3)),
+        as_given=True,
+        clusters={},
+        transforms=steps,
+        out=tmp_path / "out",
+        file_format="extxyz",
+    )
+    (record,) = models.json("models.json")
+    assert [step["name"] for step in record["transforms"]] == ["tilted", "strained"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "disordered-c.extxyz",
+        "models.png",
+    ]
+    with pytest.raises(InvalidInputError, match=r"step 1 \(strain\).*about.*it takes xx, yy"):
+        quiet.models(examples / PARENT, (1, 1, 3), transforms=[{"strain": {"about": 1}}])
+    with pytest.raises(InvalidInputError, match=r"step 1 is bend: choose one of strain, tilt"):
+        quiet.models(examples / PARENT, (1, 1, 3), transforms=[{"bend": {}}])
+    with pytest.raises(InvalidInputError, match=r"strain is .*0\.9.*at most 0\.2") as caught:
+        quiet.models(examples / PARENT, (1, 1, 3), transforms=[{"strain": {"yy": 0.9}}])
+    assert caught.value.field == "transforms.steps[0].strain.strain"
+
+
 def test_bad_questions(quiet: Lab, examples: Path, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match=r"nope\.cif"):
         quiet.enumerate(tmp_path / "nope.cif", (2, 2, 1))

@@ -35,7 +35,7 @@ _SPECIES = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _VACANT, _EDGE, _INNER = "#D55E00", "#333333", "#CCCCCC"
 _FIXED = ("#F6DFB8", "#CFE5F3", "#E2E2E2", "#E6D3E8", "#D5EBD8")
 _NOTHING = 1e-9
-_LOOK: dict[Any, Any] = {
+LOOK: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": _TEXT_POINTS,
@@ -68,7 +68,7 @@ def draw_contact_sheet(
     count = math.ceil(classes / page.places)
     with PdfPages(document, metadata=_UNDATED) as pages:
         for number in range(1, count + 1):
-            with mpl.rc_context(_LOOK):
+            with mpl.rc_context(LOOK):
                 figure = page.draw(list(itertools.islice(remaining, page.places)), number, count)
                 pages.savefig(figure)
                 picture = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,17 @@ from cryolattice_modeler.enumeration import read_parent, supercell_size
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
+    from cryolattice.store.reader import DatasetReader
     from cryolattice.store.writer import DatasetWriter
-    from cryolattice_modeler.orderings import Ordering
+    from cryolattice_modeler.crystal import ParentCrystal
+    from cryolattice_modeler.model_files import StoredModel, StructureFormat
     from cryolattice_modeler.structures import Model
+    from cryolattice_modeler.supercell import SupercellSize
 
 # gemmi, spglib and scipy are imported where they are used: the server starts without them
 
-MODEL_LIMIT = 20_000
 _BYTES_PER_MODEL = 20_000
+_BYTES_PER_ATOM = 40.0
 _SECONDS_PER_MODEL = 0.01
 ZONE_AXES = {
     modeler_pb2.ZONE_AXES_C: "c",
@@ -35,6 +39,15 @@ _HYDROGENS = {
     modeler_pb2.HYDROGENS_MEAN: "mean",
     modeler_pb2.HYDROGENS_RANDOM: "random",
     modeler_pb2.HYDROGENS_NONE: "none",
+}
+
+
+_FORMATS: dict[int, StructureFormat] = {
+    modeler_pb2.STRUCTURE_FORMAT_UNSPECIFIED: "cif",
+    modeler_pb2.STRUCTURE_FORMAT_CIF: "cif",
+    modeler_pb2.STRUCTURE_FORMAT_CIF_FOUND: "cif-found",
+    modeler_pb2.STRUCTURE_FORMAT_POSCAR: "poscar",
+    modeler_pb2.STRUCTURE_FORMAT_EXTXYZ: "extxyz",
 }
 
 
@@ -89,93 +102,82 @@ def beam_directions(
 
 def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate:
     """Check a models spec and fill in its defaults."""
+    from cryolattice_modeler.chosen_models import MODEL_LIMIT, chosen_models  # noqa: PLC0415
     from cryolattice_modeler.clusters import validate_clusters  # noqa: PLC0415
     from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
     from cryolattice_modeler.supercell import in_supercell  # noqa: PLC0415
+    from cryolattice_modeler.transformed_models import fill_in_transforms  # noqa: PLC0415
 
     spec.selection = spec.selection or modeler_pb2.SELECTION_ALL_ORDERINGS
     spec.zone_axes = spec.zone_axes or modeler_pb2.ZONE_AXES_C
     spec.hydrogens = spec.hydrogens or modeler_pb2.HYDROGENS_MEAN
-    as_given = spec.selection == modeler_pb2.SELECTION_AS_GIVEN
     if spec.selection not in modeler_pb2.Selection.values():
         raise InvalidInputError(f"selection {spec.selection} is unknown", field="selection")
-    beam_directions(spec)
-    if spec.hydrogens not in _HYDROGENS:
-        raise InvalidInputError(f"hydrogens {spec.hydrogens} is unknown", field="hydrogens")
-    if as_given and spec.ordering_ids:
+    if spec.selection != modeler_pb2.SELECTION_ALL_ORDERINGS and spec.ordering_ids:
         raise InvalidInputError(
             "ordering_ids go with selection ALL_ORDERINGS: leave them out", field="ordering_ids"
         )
-    parent = read_parent(spec.parent_crystal, require_disorder=not as_given)
-    parent, sizes = in_supercell(parent, supercell_size(spec.supercell))
-    validate_clusters(parent, dict(spec.clusters), _HYDROGENS[spec.hydrogens])
-    if as_given:
-        models = 1
-    else:
-        _, models = count_orderings(parent, sizes)
+    if not spec.transforms.steps:
+        spec.ClearField("transforms")  # the same question as without them
+    fill_in_transforms(spec.transforms)
+    options = _view_options(spec)
+    parent, cells = _parent_and_cells(spec)
+    validate_clusters(in_supercell(parent, cells)[0], dict(spec.clusters), options["hydrogens"])
+    models = 1
+    if spec.selection == modeler_pb2.SELECTION_ALL_ORDERINGS:
+        _, models = count_orderings(parent, cells)
         if models > MODEL_LIMIT:
             raise LimitExceededError(
                 f"the supercell has {models:,} inequivalent orderings, above the limit of "
                 f"{MODEL_LIMIT:,}: take a smaller supercell",
                 field="supercell",
             )
+    bytes_per_model = float(_BYTES_PER_MODEL)
+    if spec.HasField("transforms") or spec.selection == modeler_pb2.SELECTION_PBCM_RIVALS:
+        trial = chosen_models(spec, parent, cells, views=options, first_only=True)
+        models = (len(spec.ordering_ids) or models) * len(trial)
+        bytes_per_model = sum(len(model.numbers) for model in trial) / len(trial) * _BYTES_PER_ATOM
     # the name is for messages: it must not make another dataset of the same crystal
     spec.parent_crystal.file_name = ""
     return JobEstimate(
         tile_count=1,
-        store_bytes=models * _BYTES_PER_MODEL,
+        store_bytes=round(models * bytes_per_model),
         core_seconds=models * _SECONDS_PER_MODEL,
     )
 
 
-def run_models(context: JobContext, spec: modeler_pb2.ModelsSpec) -> None:
-    """Build the models and write them.
+def _view_options(spec: modeler_pb2.ModelsSpec) -> dict[str, Any]:
+    if spec.hydrogens not in _HYDROGENS:
+        raise InvalidInputError(f"hydrogens {spec.hydrogens} is unknown", field="hydrogens")
+    return {"zone_axes": beam_directions(spec), "hydrogens": _HYDROGENS[spec.hydrogens]}
 
-    Raises
-    ------
-    InvalidInputError
-        An ordering id is not one of this supercell's.
-    """
-    from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
-    from cryolattice_modeler.structures import build_models  # noqa: PLC0415
-    from cryolattice_modeler.supercell import in_supercell  # noqa: PLC0415
 
+def _parent_and_cells(spec: modeler_pb2.ModelsSpec) -> tuple[ParentCrystal, SupercellSize]:
     as_given = spec.selection == modeler_pb2.SELECTION_AS_GIVEN
     parent = read_parent(spec.parent_crystal, require_disorder=not as_given)
-    parent, sizes = in_supercell(parent, supercell_size(spec.supercell))
-    context.progress(0, 3, "enumerating orderings")
-    orderings: list[Ordering] = [] if as_given else list(enumerate_orderings(parent, sizes))
-    if spec.ordering_ids:
-        orderings = _chosen(orderings, list(spec.ordering_ids))
-    context.progress(1, 3, f"building {len(orderings)} orderings")
-    options: dict[str, Any] = {
-        "zone_axes": beam_directions(spec),
-        "hydrogens": _HYDROGENS[spec.hydrogens],
-    }
-    models = build_models(
-        parent,
-        sizes,
-        orderings,
-        clusters=dict(spec.clusters),
-        seed=spec.seed,
-        include_disordered=as_given or not spec.ordering_ids,
-        **options,
+    if spec.selection != modeler_pb2.SELECTION_PBCM_RIVALS:
+        return parent, supercell_size(spec.supercell)
+    if spec.HasField("supercell"):
+        raise InvalidInputError(
+            "the Pbcm rivals have a supercell of their own: leave out supercell", field="supercell"
+        )
+    return parent, (1, 1, 1)
+
+
+def run_models(context: JobContext, spec: modeler_pb2.ModelsSpec) -> None:
+    """Build the models and write them; errors as `chosen_models`."""
+    from cryolattice_modeler.chosen_models import chosen_models  # noqa: PLC0415
+
+    parent, cells = _parent_and_cells(spec)
+    context.progress(0, 3, "reading the parent")
+    models = chosen_models(
+        *(spec, parent, cells),
+        views=_view_options(spec),
+        on_progress=lambda text: context.progress(1, 3, text),
     )
     context.progress(2, 3, f"writing {len(models)} models")
     write_models(models, context.output)
     context.progress(3, 3, "done")
-
-
-def _chosen(orderings: list[Ordering], ids: list[str]) -> list[Ordering]:
-    by_id = {ordering.ordering_id: ordering for ordering in orderings}
-    missing = [wanted for wanted in ids if wanted not in by_id]
-    if missing:
-        raise InvalidInputError(
-            f"ordering {missing[0]!r} is none of the {len(by_id)} of this supercell: "
-            "'cryolattice enumerate' lists them",
-            field="ordering_ids",
-        )
-    return [by_id[wanted] for wanted in ids]
 
 
 def write_models(models: list[Model], output: DatasetWriter) -> None:
@@ -200,6 +202,7 @@ def model_record(model: Model) -> dict[str, Any]:
     across, along, _ = model.view_supercell
     lengths = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     return {
+        **({"transforms": list(model.transforms)} if model.transforms else {}),
         "model_id": model.model_id,
         "ordering_id": model.ordering_id,
         "multiplicity": int(model.multiplicity),
@@ -219,6 +222,32 @@ def model_record(model: Model) -> dict[str, Any]:
         },
         "period_angstrom": float(model.cell_angstrom[2, 2]),
     }
+
+
+def stored_models(reader: DatasetReader) -> list[StoredModel]:
+    """Return the models of a committed dataset, in its order."""
+    from cryolattice_modeler.model_files import StoredModel  # noqa: PLC0415
+
+    cells, starts = reader.array("cell"), reader.array("atom_start")
+    arrays = [reader.array(name) for name in ("number", "position", "occupancy")]
+    found = []
+    for index, record in enumerate(reader.json("models.json")):
+        here = slice(int(starts[index]), int(starts[index + 1]))
+        numbers, positions, occupancies = (array[here] for array in arrays)
+        found.append(StoredModel(record, cells[index], numbers, positions, occupancies))
+    return found
+
+
+def export(request: modeler_pb2.ExportModelsRequest, inputs: Inputs) -> Iterator[tuple[str, bytes]]:
+    """Yield models as files and their picture; errors as `structure_files`, at the call."""
+    from cryolattice_modeler.model_files import structure_files  # noqa: PLC0415
+    from cryolattice_modeler.model_pictures import draw_models  # noqa: PLC0415
+
+    if request.format not in _FORMATS:
+        raise InvalidInputError(f"format {request.format} is unknown", field="format")
+    models = stored_models(inputs.open(request.models, "models", field="models"))
+    files = structure_files(models, _FORMATS[request.format])
+    return itertools.chain(files, (("models.png", draw_models(models)) for _ in range(1)))
 
 
 MODELS = JobKind(

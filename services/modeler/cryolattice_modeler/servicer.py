@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any
 
@@ -56,11 +56,17 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[modeler_pb2.DrawOrderingsResponse]:
         files = await asyncio.to_thread(jobs.draw, request.parent_crystal, request.supercell)
-        while (drawn := await asyncio.to_thread(next, files, None)) is not None:
-            name, content = drawn
-            for start in range(0, len(content), _PART_BYTES):
-                part = content[start : start + _PART_BYTES]
-                yield modeler_pb2.DrawOrderingsResponse(file_name=name, content=part)
+        async for name, part in _parts(files):
+            yield modeler_pb2.DrawOrderingsResponse(file_name=name, content=part)
+
+    async def ExportModels(
+        self,
+        request: modeler_pb2.ExportModelsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[modeler_pb2.ExportModelsResponse]:
+        files = await asyncio.to_thread(jobs.export, request, self._backend.inputs)
+        async for name, part in _parts(files):
+            yield modeler_pb2.ExportModelsResponse(file_name=name, content=part)
 
     async def EnumerateViews(
         self,
@@ -81,7 +87,8 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
     ) -> modeler_pb2.CreateModelsJobResponse:
         job, estimate = await self._backend.create_job("modeler", jobs.MODELS, request)
         response = modeler_pb2.CreateModelsJobResponse(job=job, estimate=estimate)
-        if request.validate_only and request.spec.selection != modeler_pb2.SELECTION_AS_GIVEN:
+        as_given = request.spec.selection == modeler_pb2.SELECTION_AS_GIVEN
+        if request.validate_only and request.spec.HasField("supercell") and not as_given:
             response.total, response.classes = await _counted(request.spec)
         return response
 
@@ -102,3 +109,10 @@ async def _counted(spec: modeler_pb2.ModelsSpec | modeler_pb2.OrderingsSpec) -> 
     )
     count = await asyncio.to_thread(enumeration.count, request)
     return count.total, count.classes
+
+
+async def _parts(files: Iterator[tuple[str, bytes]]) -> AsyncIterator[tuple[str, bytes]]:
+    while (made := await asyncio.to_thread(next, files, None)) is not None:
+        name, content = made
+        for start in range(0, len(content), _PART_BYTES):
+            yield name, content[start : start + _PART_BYTES]

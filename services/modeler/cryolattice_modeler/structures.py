@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -22,7 +23,7 @@ from cryolattice_modeler.clusters import (
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.directions import Direction
 from cryolattice_modeler.orderings import Ordering, sorted_rows
-from cryolattice_modeler.supercell import disordered_supercell
+from cryolattice_modeler.supercell import SupercellSize, disordered_supercell
 from cryolattice_modeler.views import View
 
 
@@ -59,6 +60,12 @@ class Model:
         Equal for models whose projected columns are the same up to in-plane symmetry.
     stands_for : tuple of (str, tuple of int)
         Ordering ids and zone axes of further views that are this same crystal seen from the beam.
+    labels : tuple of str
+        Of each atom's site in the file; hydrogens of a cluster have that of its centre.
+    molecules : (n,) int array
+        Number of the cluster that an atom belongs to, its centre first; -1 for none.
+    transforms : tuple of dict
+        What has been done to it since, step after step.
     """
 
     model_id: str
@@ -74,11 +81,14 @@ class Model:
     space_group: str
     projection_key: str
     stands_for: tuple[tuple[str, tuple[int, int, int]], ...]
+    labels: tuple[str, ...]
+    molecules: NDArray[np.int64]
+    transforms: tuple[dict[str, Any], ...] = ()
 
 
 def build_models(
     parent: ParentCrystal,
-    supercell: Sequence[int],
+    supercell: SupercellSize,
     orderings: Iterable[Ordering],
     *,
     zone_axes: str | Sequence[Direction],
@@ -92,8 +102,8 @@ def build_models(
     Parameters
     ----------
     parent : ParentCrystal
-    supercell : sequence of int
-        Repeats along the parent's axes.
+    supercell : three ints, or a (3, 3) matrix of ints
+        As `disordered_supercell` takes it.
     orderings : iterable of Ordering
         Of the same parent and supercell.
     zone_axes : str or sequence of (int, int, int)
@@ -169,16 +179,22 @@ def _model(
         if site.is_disordered:
             continue
         centres = view.turn(np.array(site.fractional) + cells) @ to_angstrom
+        ions = atoms.new_molecules(len(centres)) if index in placed else None
         for symbol, share in site.occupants:
-            atoms.add(symbol, centres, np.full(len(centres), float(share)))
-        if index in placed:
-            _add_hydrogens(atoms, placed[index], centres, hydrogens, rng)
+            shares = np.full(len(centres), float(share))
+            atoms.add(symbol, centres, shares, [site.label] * len(centres), ions)
+        if ions is not None:
+            places, shares = _hydrogens(placed[index], centres, hydrogens, rng)
+            each = len(places) // len(centres)
+            labels = [site.label] * len(places)
+            atoms.add("H", places, shares, labels, np.repeat(ions, each))
     weights = site_weights(ordering, layout)
     positions = view.turn(layout.fractional) @ to_angstrom
+    site_labels = [s.label for s in layout.sublattices for _ in range(s.start, s.stop)]
     for symbol, weight in weights.items():
-        atoms.add(symbol, positions[weight > 0], weight[weight > 0])
+        taken = np.flatnonzero(weight > 0)
+        atoms.add(symbol, positions[taken], weight[taken], [site_labels[i] for i in taken])
     vacant = ordering.vacant if ordering else np.empty((0, 3))
-    numbers, positions_angstrom, occupancies = atoms.wrapped(cell)
     return Model(
         model_id=model_id,
         ordering_id=item.ordering_id,
@@ -186,13 +202,15 @@ def _model(
         zone_axis=view.zone_axis,
         view_supercell=view.supercell,
         cell_angstrom=cell,
-        numbers=numbers,
-        positions_angstrom=positions_angstrom,
-        occupancies=occupancies,
+        numbers=np.concatenate(atoms.numbers),
+        positions_angstrom=atoms.wrapped(cell),
+        occupancies=np.concatenate(atoms.weights),
         vacant_sites=sorted_rows(view.turn(vacant)),
         space_group=ordering.space_group if ordering else parent.space_group,
         projection_key=item.projection_key,
         stands_for=item.stands_for,
+        labels=tuple(atoms.labels),
+        molecules=np.concatenate(atoms.molecules),
     )
 
 
@@ -208,44 +226,52 @@ def cell_along_beam(view: View) -> NDArray[np.float64]:
     )
 
 
-def _add_hydrogens(
-    atoms: _Atoms,
+def _hydrogens(
     cluster: Cluster,
     centres: NDArray[np.float64],
     hydrogens: HydrogenMode,
     rng: np.random.Generator,
-) -> None:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return positions and weights of the hydrogens, centre after centre."""
     if hydrogens == "mean":
         offsets, weights = mean_hydrogens(cluster)
         places = centres[:, None, :] + offsets
-        atoms.add("H", places.reshape(-1, 3), np.tile(weights, len(centres)))
-    else:
-        places = centres[:, None, :] + random_hydrogens(cluster, len(centres), rng)
-        atoms.add("H", places.reshape(-1, 3), np.ones(places.shape[0] * places.shape[1]))
+        return places.reshape(-1, 3), np.tile(weights, len(centres))
+    places = centres[:, None, :] + random_hydrogens(cluster, len(centres), rng)
+    return places.reshape(-1, 3), np.ones(places.shape[0] * places.shape[1])
 
 
 class _Atoms:
     """Collects atoms."""
 
     def __init__(self) -> None:
-        self._numbers: list[NDArray[np.int64]] = []
+        self.numbers: list[NDArray[np.int64]] = []
+        self.weights: list[NDArray[np.float64]] = []
+        self.labels: list[str] = []
+        self.molecules: list[NDArray[np.int64]] = []
         self._positions: list[NDArray[np.float64]] = []
-        self._weights: list[NDArray[np.float64]] = []
+        self._molecule_count = 0
+
+    def new_molecules(self, count: int) -> NDArray[np.int64]:
+        self._molecule_count += count
+        return np.arange(self._molecule_count - count, self._molecule_count)
 
     def add(
-        self, symbol: str, positions: NDArray[np.float64], weights: NDArray[np.float64]
+        self,
+        symbol: str,
+        positions: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        labels: list[str],
+        molecules: NDArray[np.int64] | None = None,
     ) -> None:
-        self._numbers.append(np.full(len(positions), atomic_numbers[symbol], dtype=np.int64))
+        self.numbers.append(np.full(len(positions), atomic_numbers[symbol], dtype=np.int64))
+        self.weights.append(weights)
+        self.labels += labels
+        none = np.full(len(positions), -1)
+        self.molecules.append(none if molecules is None else molecules)
         self._positions.append(positions)
-        self._weights.append(weights)
 
-    def wrapped(
-        self, cell: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def wrapped(self, cell: NDArray[np.float64]) -> NDArray[np.float64]:
         fractional = np.concatenate(self._positions) @ np.linalg.inv(cell)
         fractional -= np.floor(fractional + 1e-9)  # -1e-17 stays at 0
-        return (
-            np.concatenate(self._numbers),
-            np.maximum(fractional, 0.0) @ cell,
-            np.concatenate(self._weights),
-        )
+        return np.asarray(np.maximum(fractional, 0.0) @ cell, dtype=np.float64)

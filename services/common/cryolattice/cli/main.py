@@ -15,6 +15,7 @@ from cryolattice.cli import datasets, jobs
 from cryolattice.cli.analysis import dose, identify
 from cryolattice.cli.crystals import enumerate_orderings, simulate
 from cryolattice.cli.imaging import average, ctf, lattice
+from cryolattice.cli.models import models
 from cryolattice.cli.reproduce import reproduce
 from cryolattice.cli.serve import serve
 from cryolattice.cli.session import errors, print_json
@@ -58,6 +59,7 @@ app.command("ctf")(ctf)
 app.command("lattice")(lattice)
 app.command("average")(average)
 app.command("enumerate")(enumerate_orderings)
+app.command("models")(models)
 app.command("simulate")(simulate)
 app.command("reproduce")(reproduce)
 app.command("serve")(serve)

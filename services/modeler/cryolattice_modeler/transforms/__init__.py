@@ -12,9 +12,9 @@ from cryolattice_modeler.transforms.displacements import (
 from cryolattice_modeler.transforms.domains import antiphase_domains, twin
 from cryolattice_modeler.transforms.flat_crystals import Terrace, flat_crystal
 from cryolattice_modeler.transforms.molecules import distinct_orientations, place_molecule
-from cryolattice_modeler.transforms.orthorhombic import pbcm_rivals
+from cryolattice_modeler.transforms.orthorhombic import pbcm_orderings, pbcm_rivals
 from cryolattice_modeler.transforms.overlaps import require_apart
-from cryolattice_modeler.transforms.strain import strained
+from cryolattice_modeler.transforms.strain import strained, strained_to
 from cryolattice_modeler.transforms.tilt import tilted
 
 __all__ = [
@@ -25,10 +25,12 @@ __all__ = [
     "flat_crystal",
     "frozen_phonons",
     "mean_square_from_b",
+    "pbcm_orderings",
     "pbcm_rivals",
     "place_molecule",
     "require_apart",
     "strained",
+    "strained_to",
     "tilted",
     "twin",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.transforms.overlaps import require_apart
 from cryolattice_modeler.transforms.provenance import with_record
+from cryolattice_modeler.transforms.repeats import repeated
 
 _SAME = 1e-3
 
@@ -106,8 +107,13 @@ def _joined(
         domain = atoms.copy()
         # 0.99999 is the 0 of the same plane
         domain.set_scaled_positions(fractional - np.floor(fractional + 1e-6))
-        domains.append(domain.repeat([width if i == axis else 1 for i in range(3)]))
+        sizes = [width if i == axis else 1 for i in range(3)]
+        domains.append(repeated(domain, (sizes[0], sizes[1], sizes[2])))
     left, right = domains
+    if "molecule" in left.arrays:
+        numbers = right.arrays["molecule"]
+        more = int(left.arrays["molecule"].max()) + 1
+        right.arrays["molecule"] = np.where(numbers >= 0, numbers + more, -1)
     right.positions += widths[0] * np.asarray(atoms.cell)[axis]
     joined = left + right
     cell = np.asarray(atoms.cell).copy()

@@ -11,6 +11,7 @@ import numpy as np
 
 from cryolattice.errors import InvalidInputError, LimitExceededError
 from cryolattice_modeler.transforms.provenance import with_record
+from cryolattice_modeler.transforms.repeats import molecule_heads, repeated
 
 MAX_ATOMS = 2_000_000
 
@@ -90,17 +91,10 @@ def flat_crystal(
             f"limit of {MAX_ATOMS:,}: take fewer",
             field="repeats",
         )
-    unit = atoms.copy()
-    molecules = atoms.arrays.get("molecule", np.full(len(atoms), -1))
-    heads = np.arange(len(atoms))
-    for number in np.unique(molecules[molecules >= 0]):
-        members = np.flatnonzero(molecules == number)
-        heads[members] = members[0]
-    crystal = unit.repeat((m, n, layers))
+    crystal = repeated(atoms, (m, n, layers))
     copies = np.arange(m * n * layers)
-    head = (heads[None, :] + copies[:, None] * len(atoms)).ravel()
     layer = np.repeat(copies % layers, len(atoms))
-    places = crystal.positions[head, :2]
+    places = crystal.positions[molecule_heads(crystal), :2]
     places = places - (np.array([m, n]) @ np.asarray(atoms.cell)[:2, :2]) / 2
     kept = np.ones(len(crystal), dtype=np.bool_)
     for terrace in terraces:
@@ -111,10 +105,6 @@ def flat_crystal(
         raise InvalidInputError(
             "the terraces leave nothing of the crystal: move them outwards", field="terraces"
         )
-    if molecules.max() >= 0:
-        offsets = np.repeat(copies, len(atoms)) * (int(molecules.max()) + 1)
-        here = np.tile(molecules, len(copies))
-        crystal.arrays["molecule"] = np.where(here >= 0, here + offsets, -1)
     crystal.arrays["layer"] = layer
     crystal = crystal[kept]
     low, high = crystal.positions.min(axis=0), crystal.positions.max(axis=0)

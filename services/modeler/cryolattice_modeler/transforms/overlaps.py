@@ -17,6 +17,7 @@ def require_apart(
     atoms: ase.Atoms,
     closest_angstrom: float = CLOSEST_ANGSTROM,
     *,
+    within_molecules: bool = True,
     field: str = "atoms",
     remedy: str = "move one of them",
 ) -> ase.Atoms:
@@ -29,6 +30,8 @@ def require_apart(
     ----------
     atoms : ase.Atoms
     closest_angstrom : float
+    within_molecules : bool
+        Look at atoms of one molecule (array ``molecule``), too.
     field, remedy : str
         For the message.
 
@@ -40,6 +43,9 @@ def require_apart(
     first, second, distance = neighbor_list("ijd", atoms, closest_angstrom)
     weight = occupancies(atoms)
     near = (first <= second) & (weight[first] + weight[second] > 1 + 1e-6)
+    if not within_molecules and "molecule" in atoms.arrays:
+        molecule = atoms.arrays["molecule"]
+        near &= (molecule[first] != molecule[second]) | (molecule[first] < 0)
     if not near.any():
         return atoms
     order = np.argsort(distance[near], kind="stable")[:_SHOWN]

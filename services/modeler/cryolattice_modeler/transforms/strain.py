@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ase
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,3 +48,37 @@ def strained(atoms: ase.Atoms, strain: ArrayLike) -> ase.Atoms:
     result.set_cell(np.asarray(atoms.cell) @ (np.eye(3) + tensor), scale_atoms=False)
     result.positions = atoms.positions @ (np.eye(3) + tensor)
     return with_record(result, "strained", strain=tensor.tolist())
+
+
+def strained_to(atoms: ase.Atoms, lengths_angstrom: Sequence[float]) -> ase.Atoms:
+    """Stretch a structure along the axes of its rectangular cell, to new lengths.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    lengths_angstrom : (float, float, float)
+        Of a, b and c.
+
+    Returns
+    -------
+    ase.Atoms
+
+    Raises
+    ------
+    InvalidInputError
+        If the cell is not rectangular along x, y and z, or an axis changes by more than a fifth.
+    """
+    cell = np.asarray(atoms.cell)
+    lengths = np.asarray(lengths_angstrom, dtype=np.float64)
+    if lengths.shape != (3,) or not np.all(np.isfinite(lengths) & (lengths > 0)):
+        raise InvalidInputError(
+            f"lengths_angstrom is {lengths.tolist()}: give three lengths above 0, in angstrom",
+            field="lengths_angstrom",
+        )
+    if np.abs(cell - np.diag(np.diag(cell))).max() > 1e-3:
+        raise InvalidInputError(
+            "the cell is not rectangular, so its lengths do not say its strain: give the "
+            "components xx, yy, zz, yz, xz and xy",
+            field="lengths_angstrom",
+        )
+    return strained(atoms, np.diag(lengths / np.diag(cell) - 1))

@@ -12,8 +12,14 @@ from cryolattice.client.questions.asking import Asking, Clusters, FilePath, as_p
 from cryolattice.client.results.orderings import Orderings
 from cryolattice.client.results.simulation import Simulation
 from cryolattice.client.results.views import Views
+from cryolattice.local_files import require_folder
 from cryolattice.workflows.identify import GREATEST_THICKNESS_ANGSTROM
-from cryolattice.workflows.models import build_models, models_question
+from cryolattice.workflows.models import (
+    ModelOptions,
+    build_models,
+    models_question,
+    save_models,
+)
 from cryolattice.workflows.orderings import (
     EnumerateOptions,
     SupercellSize,
@@ -22,6 +28,7 @@ from cryolattice.workflows.orderings import (
 )
 from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
 from cryolattice.workflows.steps import AUTO_CLUSTERS
+from cryolattice.workflows.transforms import Steps
 from cryolattice.workflows.view_lists import compare_views
 
 
@@ -189,11 +196,18 @@ class CrystalQuestions(Asking):
     def models(
         self,
         parent: FilePath,
-        supercell: SupercellSize,
+        supercell: SupercellSize | None = None,
         *,
         orderings: Sequence[str] = (),
         zone_axes: str = "c",
         clusters: Clusters = AUTO_CLUSTERS,
+        transforms: Steps = (),
+        hydrogens: Literal["mean", "random", "none"] | None = None,
+        seed: int = 0,
+        as_given: bool = False,
+        pbcm_rivals: bool = False,
+        out: FilePath | None = None,
+        file_format: Literal["cif", "cif-found", "poscar", "extxyz"] = "cif",
     ) -> Dataset:
         """Build the structures of orderings; `Dataset.atoms` gives them to ASE.
 
@@ -209,6 +223,20 @@ class CrystalQuestions(Asking):
             Along what the beam goes, as in `views`.
         clusters : "auto", or dict of str to str
             Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
+        transforms : sequence of dict
+            What is done to each model, step after step, such as ``{"strain": {"xx": 0.01}}``.
+        hydrogens : "mean", "random" or "none", optional
+            Of cluster ions: their mean over all orientations unless given.
+        seed : int
+            Of the random orientations.
+        as_given : bool
+            The crystal as its file gives it, instead of its orderings.
+        pbcm_rivals : bool
+            Instead of a supercell: the orthorhombic rivals of a cubic parent.
+        out : path, optional
+            Folder for a file of each model and a picture of all.
+        file_format : "cif", "cif-found", "poscar" or "extxyz"
+            Of the files.
 
         Returns
         -------
@@ -220,6 +248,7 @@ class CrystalQuestions(Asking):
         CryolatticeError
             What is wrong with the crystal or the options.
         """
+        require_folder(as_path(out))
         with self._waiting() as (connection, follow):
             question = models_question(
                 connection,
@@ -228,8 +257,17 @@ class CrystalQuestions(Asking):
                 zone_axes=zone_axes,
                 clusters=clusters,
                 orderings=orderings,
+                options=ModelOptions(
+                    hydrogens=hydrogens,
+                    seed=seed,
+                    transforms=transforms,
+                    as_given=as_given,
+                    pbcm_rivals=pbcm_rivals,
+                ),
             )
             ref = build_models(connection, question.spec, follow)
+            if out is not None:
+                save_models(connection, ref, Path(out), file_format)
         return self._at(ref)
 
     def simulate(

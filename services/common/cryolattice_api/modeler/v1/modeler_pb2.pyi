@@ -5,7 +5,9 @@ isort:skip_file
 
 from collections import abc as _abc
 from cryolattice_api.common.v1 import crystal_pb2 as _crystal_pb2
+from cryolattice_api.common.v1 import dataset_pb2 as _dataset_pb2
 from cryolattice_api.common.v1 import job_pb2 as _job_pb2
+from cryolattice_api.modeler.v1 import transforms_pb2 as _transforms_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -54,6 +56,10 @@ class _SelectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selection.V
     """Every inequivalent ordering, and the disordered parent as a rival."""
     SELECTION_AS_GIVEN: _Selection.ValueType  # 2
     """One model: the crystal as its file gives it, partial occupancies as mean occupancies."""
+    SELECTION_PBCM_RIVALS: _Selection.ValueType  # 3
+    """The orderings of the cell a - b, a + b, 2 c of a cubic parent that Pbcm allows, strained to the
+    axes of the orthorhombic phase; `supercell` stays empty.
+    """
 
 class Selection(_Selection, metaclass=_SelectionEnumTypeWrapper):
     """Which models to build."""
@@ -63,6 +69,10 @@ SELECTION_ALL_ORDERINGS: Selection.ValueType  # 1
 """Every inequivalent ordering, and the disordered parent as a rival."""
 SELECTION_AS_GIVEN: Selection.ValueType  # 2
 """One model: the crystal as its file gives it, partial occupancies as mean occupancies."""
+SELECTION_PBCM_RIVALS: Selection.ValueType  # 3
+"""The orderings of the cell a - b, a + b, 2 c of a cubic parent that Pbcm allows, strained to the
+axes of the orthorhombic phase; `supercell` stays empty.
+"""
 Global___Selection: _TypeAlias = Selection  # noqa: Y015
 
 class _ZoneAxes:
@@ -116,6 +126,35 @@ HYDROGENS_RANDOM: Hydrogens.ValueType  # 2
 HYDROGENS_NONE: Hydrogens.ValueType  # 3
 """Left out."""
 Global___Hydrogens: _TypeAlias = Hydrogens  # noqa: Y015
+
+class _StructureFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StructureFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StructureFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STRUCTURE_FORMAT_UNSPECIFIED: _StructureFormat.ValueType  # 0
+    STRUCTURE_FORMAT_CIF: _StructureFormat.ValueType  # 1
+    """CIF with every atom."""
+    STRUCTURE_FORMAT_CIF_FOUND: _StructureFormat.ValueType  # 2
+    """CIF with the asymmetric unit in the space group that is found."""
+    STRUCTURE_FORMAT_POSCAR: _StructureFormat.ValueType  # 3
+    """POSCAR, which has no partial occupancies."""
+    STRUCTURE_FORMAT_EXTXYZ: _StructureFormat.ValueType  # 4
+    """Extended XYZ, with a column of occupancies."""
+
+class StructureFormat(_StructureFormat, metaclass=_StructureFormatEnumTypeWrapper): ...
+
+STRUCTURE_FORMAT_UNSPECIFIED: StructureFormat.ValueType  # 0
+STRUCTURE_FORMAT_CIF: StructureFormat.ValueType  # 1
+"""CIF with every atom."""
+STRUCTURE_FORMAT_CIF_FOUND: StructureFormat.ValueType  # 2
+"""CIF with the asymmetric unit in the space group that is found."""
+STRUCTURE_FORMAT_POSCAR: StructureFormat.ValueType  # 3
+"""POSCAR, which has no partial occupancies."""
+STRUCTURE_FORMAT_EXTXYZ: StructureFormat.ValueType  # 4
+"""Extended XYZ, with a column of occupancies."""
+Global___StructureFormat: _TypeAlias = StructureFormat  # noqa: Y015
 
 @_typing.final
 class Crystal(_message.Message):
@@ -786,6 +825,7 @@ class ModelsSpec(_message.Message):
     HYDROGENS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     DIRECTIONS_FIELD_NUMBER: _builtins.int
+    TRANSFORMS_FIELD_NUMBER: _builtins.int
     selection: Global___Selection.ValueType
     zone_axes: Global___ZoneAxes.ValueType
     hydrogens: Global___Hydrogens.ValueType
@@ -807,6 +847,10 @@ class ModelsSpec(_message.Message):
     def directions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Direction]:
         """Instead of `zone_axes`, as in EnumerateViewsRequest."""
 
+    @_builtins.property
+    def transforms(self) -> _transforms_pb2.Transforms:
+        """What is done to each model."""
+
     def __init__(
         self,
         *,
@@ -819,10 +863,11 @@ class ModelsSpec(_message.Message):
         hydrogens: Global___Hydrogens.ValueType = ...,
         seed: _builtins.int = ...,
         directions: _abc.Iterable[Global___Direction] | None = ...,
+        transforms: _transforms_pb2.Transforms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell", "transforms", b"transforms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "directions", b"directions", "hydrogens", b"hydrogens", "ordering_ids", b"ordering_ids", "parent_crystal", b"parent_crystal", "seed", b"seed", "selection", b"selection", "supercell", b"supercell", "zone_axes", b"zone_axes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "directions", b"directions", "hydrogens", b"hydrogens", "ordering_ids", b"ordering_ids", "parent_crystal", b"parent_crystal", "seed", b"seed", "selection", b"selection", "supercell", b"supercell", "transforms", b"transforms", "zone_axes", b"zone_axes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1023,3 +1068,53 @@ class CreateOrderingsJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateOrderingsJobResponse: _TypeAlias = CreateOrderingsJobResponse  # noqa: Y015
+
+@_typing.final
+class ExportModelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    format: Global___StructureFormat.ValueType
+    """CIF unless given."""
+    @_builtins.property
+    def models(self) -> _dataset_pb2.DatasetRef:
+        """A dataset of models."""
+
+    def __init__(
+        self,
+        *,
+        models: _dataset_pb2.DatasetRef | None = ...,
+        format: Global___StructureFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportModelsRequest: _TypeAlias = ExportModelsRequest  # noqa: Y015
+
+@_typing.final
+class ExportModelsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    file_name: _builtins.str
+    """One for each model, named after it, and then `models.png`."""
+    content: _builtins.bytes
+    """The next part of this file."""
+    def __init__(
+        self,
+        *,
+        file_name: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "file_name", b"file_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportModelsResponse: _TypeAlias = ExportModelsResponse  # noqa: Y015

@@ -70,6 +70,11 @@ class ModelerServiceStub:
                 request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobRequest.SerializeToString,
                 response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobResponse.FromString,
                 _registered_method=True)
+        self.ExportModels = channel.unary_stream(
+                '/cryolattice_api.modeler.v1.ModelerService/ExportModels',
+                request_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.ExportModelsRequest.SerializeToString,
+                response_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.ExportModelsResponse.FromString,
+                _registered_method=True)
 
 
 class ModelerServiceServicer:
@@ -125,6 +130,13 @@ class ModelerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportModels(self, request, context):
+        """Writes committed models as files for other programs, and draws them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +174,11 @@ def add_ModelerServiceServicer_to_server(servicer, server):
                     servicer.CreateOrderingsJob,
                     request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobRequest.FromString,
                     response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobResponse.SerializeToString,
+            ),
+            'ExportModels': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportModels,
+                    request_deserializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.ExportModelsRequest.FromString,
+                    response_serializer=cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.ExportModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +371,33 @@ class ModelerService:
             '/cryolattice_api.modeler.v1.ModelerService/CreateOrderingsJob',
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobRequest.SerializeToString,
             cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.CreateOrderingsJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cryolattice_api.modeler.v1.ModelerService/ExportModels',
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.ExportModelsRequest.SerializeToString,
+            cryolattice__api_dot_modeler_dot_v1_dot_modeler__pb2.ExportModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class ModelerServiceStub:
     """Builds and commits the models."""
     CreateOrderingsJob: _grpc.UnaryUnaryMultiCallable[_modeler_pb2.CreateOrderingsJobRequest, _modeler_pb2.CreateOrderingsJobResponse]
     """Enumerates and commits the classes of a supercell, millions of them where it has so many."""
+    ExportModels: _grpc.UnaryStreamMultiCallable[_modeler_pb2.ExportModelsRequest, _modeler_pb2.ExportModelsResponse]
+    """Writes committed models as files for other programs, and draws them."""
 
 @_typing.type_check_only
 class ModelerServiceAsyncStub(ModelerServiceStub):
@@ -67,6 +69,8 @@ class ModelerServiceAsyncStub(ModelerServiceStub):
     """Builds and commits the models."""
     CreateOrderingsJob: _aio.UnaryUnaryMultiCallable[_modeler_pb2.CreateOrderingsJobRequest, _modeler_pb2.CreateOrderingsJobResponse]  # type: ignore[assignment]
     """Enumerates and commits the classes of a supercell, millions of them where it has so many."""
+    ExportModels: _aio.UnaryStreamMultiCallable[_modeler_pb2.ExportModelsRequest, _modeler_pb2.ExportModelsResponse]  # type: ignore[assignment]
+    """Writes committed models as files for other programs, and draws them."""
 
 class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Builds crystal models: every symmetry-inequivalent ordering of partially occupied sites."""
@@ -126,5 +130,13 @@ class ModelerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_modeler_pb2.CreateOrderingsJobResponse, _abc.Awaitable[_modeler_pb2.CreateOrderingsJobResponse]]:
         """Enumerates and commits the classes of a supercell, millions of them where it has so many."""
+
+    @_abc_1.abstractmethod
+    def ExportModels(
+        self,
+        request: _modeler_pb2.ExportModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_modeler_pb2.ExportModelsResponse], _abc.AsyncIterator[_modeler_pb2.ExportModelsResponse]]:
+        """Writes committed models as files for other programs, and draws them."""
 
 def add_ModelerServiceServicer_to_server(servicer: ModelerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
