@@ -23,6 +23,14 @@ from cryolattice.errors import CorruptDataError, MissingChunkError
 if TYPE_CHECKING:
     import xarray as xr
 
+# one thread hashes and codes a chunk, and fetches or puts it: a coroutine for each of these steps
+# costs more than the hash. Four threads, since they also wait for a disk or a server
+zarr.config.set(
+    {
+        "codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline",
+        "codec_pipeline.max_workers": 4,
+    }
+)
 _CHECKED: ArrayConfigParams = {"write_empty_chunks": True, "read_missing_chunks": False}
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -34,6 +35,7 @@ _THREADS = 4
 _RECORDED = ("abtem", "ase", "numpy", "scipy", "spglib", "gemmi", "zarr")
 
 
+@cache
 def component_versions() -> dict[str, str]:
     """Return the versions of this program and of the libraries that shape its numbers."""
     found = {}

@@ -16,7 +16,8 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from cryolattice.store.array_store import ArrayStore, sha256
+from cryolattice.errors import MissingChunkError
+from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
 
 _METADATA = "zarr.json"
 
@@ -34,7 +35,82 @@ def _part(data: bytes, byte_range: ByteRequest | None) -> bytes:
     raise TypeError(f"unknown byte range {byte_range!r}")
 
 
-class WriteOnceStore(Store):  # noqa: PLW1641 - stores are compared, never hashed
+class _ObjectsAsZarr(Store):
+    """What both stores have in common: zarr's coroutines, made of its synchronous calls.
+
+    `cryolattice.store.arrays` names the pipeline that makes the synchronous calls.
+    """
+
+    supports_partial_writes = False
+
+    def _bytes(self, key: str) -> bytes | None:
+        """Return the object; None where it is not there."""
+        raise NotImplementedError
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Return the object or a part of it; None where it is not there."""
+        data = self._bytes(key)
+        if data is None:
+            return None
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(_part(data, byte_range))
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Store the object."""
+        raise NotImplementedError("a committed dataset is immutable")
+
+    def delete_sync(self, key: str) -> None:
+        """Refuse: nothing is deleted through zarr."""
+        raise NotImplementedError("chunks are written once and never deleted by a writer")
+
+    @override
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        return await asyncio.to_thread(
+            self.get_sync, key, prototype=prototype, byte_range=byte_range
+        )
+
+    @override
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    @override
+    async def set(self, key: str, value: Buffer) -> None:
+        await asyncio.to_thread(self.set_sync, key, value)
+
+    @override
+    async def delete(self, key: str) -> None:
+        self.delete_sync(key)
+
+    @override
+    def list(self) -> AsyncIterator[str]:
+        return self.list_prefix("")
+
+    @override
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        stem = f"{prefix.rstrip('/')}/" if prefix else ""
+        seen: set[str] = set()
+        async for key in self.list_prefix(stem):
+            child = key.removeprefix(stem).split("/", 1)[0]
+            if child not in seen:
+                seen.add(child)
+                yield child
+
+
+class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, never hashed
     """Writes each object once and remembers what the store then holds.
 
     The first writer of a key wins. `written` maps each key that was set to the SHA-256 of the bytes
@@ -44,7 +120,6 @@ class WriteOnceStore(Store):  # noqa: PLW1641 - stores are compared, never hashe
     supports_writes = True
     supports_deletes = False
     supports_listing = False
-    supports_partial_writes = False
 
     def __init__(self, root: ArrayStore, prefix: str) -> None:
         super().__init__(read_only=False)
@@ -61,40 +136,22 @@ class WriteOnceStore(Store):  # noqa: PLW1641 - stores are compared, never hashe
         return f"{self._prefix}/{key}"
 
     @override
-    async def get(
-        self,
-        key: str,
-        prototype: BufferPrototype | None = None,
-        byte_range: ByteRequest | None = None,
-    ) -> Buffer | None:
-        full = self._full(key)
-        if not await asyncio.to_thread(self._root.exists, full):
+    def _bytes(self, key: str) -> bytes | None:
+        try:
+            return self._root.get(self._full(key))
+        except MissingChunkError:
             return None
-        data = await asyncio.to_thread(self._root.get, full)
-        return (prototype or default_buffer_prototype()).buffer.from_bytes(_part(data, byte_range))
 
     @override
-    async def get_partial_values(
-        self,
-        prototype: BufferPrototype,
-        key_ranges: Iterable[tuple[str, ByteRequest | None]],
-    ) -> list[Buffer | None]:
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+    def set_sync(self, key: str, value: Buffer) -> None:
+        data = value.as_buffer_like()
+        other = self._put(self._full(key), data)
+        self.written[key] = sha256(data if other is None else other)
 
-    @override
-    async def exists(self, key: str) -> bool:
-        return await asyncio.to_thread(self._root.exists, self._full(key))
-
-    @override
-    async def set(self, key: str, value: Buffer) -> None:
-        data = value.to_bytes()
-        full = self._full(key)
-        self.written[key] = sha256(await asyncio.to_thread(self._put, full, data))
-
-    def _put(self, full: str, data: bytes) -> bytes:
-        """Return what the store then holds; a chunk that fails its own checksum makes way."""
+    def _put(self, full: str, data: BytesLike) -> bytes | None:
+        """Return what the store holds instead; a chunk that fails its own checksum makes way."""
         if self._root.put_new(full, data):
-            return data
+            return None
         stored = self._root.get(full)
         if stored != data and not is_metadata(full) and not _checksum_holds(stored):
             self._root.delete(full)
@@ -102,34 +159,14 @@ class WriteOnceStore(Store):  # noqa: PLW1641 - stores are compared, never hashe
         return stored
 
     @override
-    async def delete(self, key: str) -> None:
-        raise NotImplementedError("chunks are written once and never deleted by a writer")
-
-    @override
-    def list(self) -> AsyncIterator[str]:
-        return self.list_prefix("")
+    async def exists(self, key: str) -> bool:
+        return await asyncio.to_thread(self._root.exists, self._full(key))
 
     @override
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         full = self._full(prefix).rstrip("/")
         for key, _ in self._root.list(full):
             yield key.removeprefix(f"{self._prefix}/")
-
-    @override
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        async for name in _children(self.list_prefix(prefix), prefix):
-            yield name
-
-
-async def _children(keys: AsyncIterator[str], prefix: str) -> AsyncIterator[str]:
-    stem = f"{prefix.rstrip('/')}/" if prefix else ""
-    seen: set[str] = set()
-    async for key in keys:
-        if key.startswith(stem):
-            child = key.removeprefix(stem).split("/", 1)[0]
-            if child not in seen:
-                seen.add(child)
-                yield child
 
 
 def _checksum_holds(chunk: bytes) -> bool:
@@ -138,7 +175,7 @@ def _checksum_holds(chunk: bytes) -> bool:
     return chunk[-4:] == checksum.to_bytes(4, "little")
 
 
-class ManifestStore(Store):  # noqa: PLW1641 - stores are compared, never hashed
+class ManifestStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, never hashed
     """Read-only view of a committed dataset's ``data.zarr``.
 
     What exists is what the manifest lists, so a lost chunk cannot pass for an empty one; `fetch`
@@ -148,7 +185,6 @@ class ManifestStore(Store):  # noqa: PLW1641 - stores are compared, never hashed
     supports_writes = False
     supports_deletes = False
     supports_listing = True
-    supports_partial_writes = False
 
     def __init__(self, keys: Iterable[str], fetch: Callable[[str], bytes], identity: str) -> None:
         super().__init__(read_only=True)
@@ -162,52 +198,18 @@ class ManifestStore(Store):  # noqa: PLW1641 - stores are compared, never hashed
         return isinstance(other, ManifestStore) and self._identity == other._identity
 
     @override
-    async def get(
-        self,
-        key: str,
-        prototype: BufferPrototype | None = None,
-        byte_range: ByteRequest | None = None,
-    ) -> Buffer | None:
-        if key not in self._keys:
-            return None
-        data = await asyncio.to_thread(self._fetch, f"data.zarr/{key}")
-        return (prototype or default_buffer_prototype()).buffer.from_bytes(_part(data, byte_range))
-
-    @override
-    async def get_partial_values(
-        self,
-        prototype: BufferPrototype,
-        key_ranges: Iterable[tuple[str, ByteRequest | None]],
-    ) -> list[Buffer | None]:
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+    def _bytes(self, key: str) -> bytes | None:
+        return self._fetch(f"data.zarr/{key}") if key in self._keys else None
 
     @override
     async def exists(self, key: str) -> bool:
         return key in self._keys
 
     @override
-    async def set(self, key: str, value: Buffer) -> None:
-        raise NotImplementedError("a committed dataset is immutable")
-
-    @override
-    async def delete(self, key: str) -> None:
-        raise NotImplementedError("a committed dataset is immutable")
-
-    @override
-    def list(self) -> AsyncIterator[str]:
-        return self.list_prefix("")
-
-    @override
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         for key in sorted(self._keys):
             if key.startswith(prefix):
                 yield key
-
-    @override
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        stem = f"{prefix.rstrip('/')}/" if prefix else ""
-        async for name in _children(self.list_prefix(stem), prefix):
-            yield name
 
 
 def is_metadata(key: str) -> bool:
