@@ -3,10 +3,10 @@
     python benchmarks/store_throughput.py [--megabytes 128] [--rounds 7]
 
 Both sides write the same complex waves as chunks of 2 MB and read them back, in turn, round
-after round in one process; in a folder both flush what they wrote to the disk, eight files at a time. Plain
-Zarr uses its default pipeline. Ours also leaves a
-receipt a tile, hashes what is stored, checks and commits the dataset, and verifies every chunk that
-it reads. Prints MB/s and the ratio ours over plain, the median and the range over the rounds.
+after round in one process; plain Zarr uses its default pipeline. In a folder both flush what they
+wrote to the disk, eight files at a time. Ours also leaves a receipt a tile, hashes what is stored,
+checks and commits the dataset, and verifies every chunk that it reads. Prints MB/s and the ratio
+ours over plain, the median and the range over the rounds.
 """
 
 from __future__ import annotations
