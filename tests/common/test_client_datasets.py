@@ -17,6 +17,7 @@ from cryolattice.errors import (
     CorruptDataError,
     DatasetNotFoundError,
     InvalidInputError,
+    MissingChunkError,
     NotFoundError,
     PreconditionError,
 )
@@ -167,6 +168,9 @@ def test_damage_is_found(quiet: Lab, examples: Path) -> None:
     with pytest.raises(CorruptDataError, match="position"):
         dataset.verify()
     with pytest.raises(CorruptDataError, match="position"):
+        Dataset(quiet.connection, dataset.name)["position"].load()
+    chunk.unlink()
+    with pytest.raises(MissingChunkError, match="position"):
         Dataset(quiet.connection, dataset.name)["position"].load()
     chunk.write_bytes(good)
     assert dataset.verify() == dataset.message.object_count

@@ -166,8 +166,44 @@ def test_damage_before_the_commit_is_seen(
     else:
         _flip(chunk)
     with pytest.raises(CorruptDataError, match="series/c/1/0"):
+        writer.read_part("series", 2, 4)
+    with pytest.raises(CorruptDataError, match="series/c/1/0"):
         writer.commit(spec_json=b"{}", inputs={}, tile_count=2)
     assert writer.committed() is None
+
+
+def test_one_bit_in_each_of_a_hundred_chunks(root: ArrayStore, settings: Settings) -> None:
+    count = 100
+    writer = _writer(root)
+    writer.create_arrays({}, [ArraySpec("w", (count, 64), ("tile", "x"), float, "1", (1, 64))])
+
+    def compute(tile: int) -> None:
+        one = _writer(root)
+        one.write("w", np.random.default_rng(tile).normal(size=(1, 64)), tile)
+        one.write_receipt(tile)
+
+    for tile in range(count):
+        compute(tile)
+    folder = settings.home / "store/datasets/beams/0abc/data.zarr/w/c"
+    stored = {tile: (folder / f"{tile}/0").read_bytes() for tile in range(count)}
+    rng = np.random.default_rng(5)
+    damaged = {}
+    for tile, data in stored.items():
+        bits = np.unpackbits(np.frombuffer(data, np.uint8))
+        bits[rng.integers(bits.size)] ^= 1
+        damaged[tile] = np.packbits(bits).tobytes()
+        (folder / f"{tile}/0").write_bytes(damaged[tile])
+        with pytest.raises(CorruptDataError, match=f"w/c/{tile}/0"):
+            writer.read_part("w", tile, tile + 1)
+    assert writer.finished(count) == set(), "a resumed job computes them again"
+    for tile in range(count):
+        compute(tile)
+    reader = writer.commit(spec_json=b"{}", inputs={}, tile_count=count)
+    assert {tile: (folder / f"{tile}/0").read_bytes() for tile in range(count)} == stored
+    for tile in range(count):
+        (folder / f"{tile}/0").write_bytes(damaged[tile])
+        with pytest.raises(CorruptDataError, match=f"w/c/{tile}/0"):
+            reader.to_xarray()["w"][tile].load()
 
 
 def _flip(path: Path) -> None:

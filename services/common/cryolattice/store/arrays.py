@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -164,7 +165,10 @@ def read_part(store: Store, name: str, start: int | None, stop: int | None) -> N
         array = zarr.open_array(store, path=name, mode=mode, zarr_format=3, config=_CHECKED)
         return np.asarray(array[...] if array.ndim == 0 else array[start:stop])
     except ChunkNotFoundError as error:
-        raise MissingChunkError(f"array {name} lacks a chunk: {error}") from error
+        chunks = re.findall(r"chunk '([^']+)'", str(error))
+        raise MissingChunkError(
+            f"array {name} lacks {len(chunks)} chunks, such as {name}/{chunks[0]}"
+        ) from error
     except (ValueError, RuntimeError) as error:
         raise CorruptDataError(f"array {name} cannot be decoded: {error}") from error
 

@@ -16,7 +16,7 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from cryolattice.errors import MissingChunkError
+from cryolattice.errors import CorruptDataError, MissingChunkError
 from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
 
 _METADATA = "zarr.json"
@@ -138,9 +138,14 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
     @override
     def _bytes(self, key: str) -> bytes | None:
         try:
-            return self._root.get(self._full(key))
+            data = self._root.get(self._full(key))
         except MissingChunkError:
             return None
+        if not is_metadata(key) and not _checksum_holds(data):
+            raise CorruptDataError(
+                f"chunk {self._full(key)} fails its checksum: resume the job to compute it again"
+            )
+        return data
 
     @override
     def set_sync(self, key: str, value: Buffer) -> None:
