@@ -14,6 +14,7 @@ from cryolattice.store.arrays import ArraySpec
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler.enumeration import read_parent, supercell_size
+from cryolattice_modeler.jobs import PROCESS_BYTES
 
 if TYPE_CHECKING:
     from cryolattice.store.writer import DatasetWriter
@@ -67,7 +68,13 @@ def prepare_orderings(spec: modeler_pb2.OrderingsSpec, _inputs: Inputs) -> JobEs
         tile_count=len(_tiles(classes)),
         store_bytes=classes * (layout.site_count + _BYTES_PER_ROW),
         core_seconds=classes * _SECONDS_PER_ROW,
+        worker_peak_bytes=_peak_bytes(layout),
     )
+
+
+def _peak_bytes(layout: DisorderedSupercell) -> int:
+    # a tile's rows, found and on their way to the store
+    return PROCESS_BYTES + 3 * ROWS_PER_TILE * (layout.site_count + _BYTES_PER_ROW)
 
 
 class OrderingsJob:
@@ -104,6 +111,11 @@ class OrderingsJob:
     def rounds(self) -> Sequence[Sequence[tuple[int, int]]]:
         """One tile a round: each needs the one before."""
         return [[tile] for tile in _tiles(self._classes)]
+
+    @property
+    def worker_peak_bytes(self) -> int:
+        """Estimate of the greatest memory of the process that computes them."""
+        return _peak_bytes(self._layout)
 
     def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
         """Return the rows from start to stop."""

@@ -13,6 +13,7 @@ from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import ExitBeams, require_positive
+from cryolattice_simulator.memory import FAST
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
@@ -61,7 +62,11 @@ def prepare_images(spec: simulator_pb2.ImagesSpec, inputs: Inputs) -> JobEstimat
             field="width_px",
         )
     return JobEstimate(
-        tile_count=1, store_bytes=4 * values, core_seconds=1.0 + values * _SECONDS_PER_VALUE
+        tile_count=1,
+        store_bytes=4 * values,
+        core_seconds=1.0 + values * _SECONDS_PER_VALUE,
+        # the images, and their chunks on the way to the store
+        worker_peak_bytes=FAST.process_bytes + 8 * values,
     )
 
 

@@ -20,7 +20,7 @@ from cryolattice_simulator.projected_potential import projected_potential
 from cryolattice_simulator.sweep_axes import Conditions, read_axes
 from cryolattice_simulator.sweep_engine import sweep_engine, sweep_settings
 from cryolattice_simulator.sweep_outputs import OutputArrays
-from cryolattice_simulator.sweep_spec import cut_tiles, pass_seconds, prepare_spec
+from cryolattice_simulator.sweep_spec import cut_tiles, pass_seconds, peak_bytes, prepare_spec
 
 if TYPE_CHECKING:
     from cryolattice.store.writer import DatasetWriter
@@ -38,6 +38,7 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
         tile_count=sum(map(len, sweep.rounds)),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
         core_seconds=sum(sweep.cost_seconds),
+        worker_peak_bytes=sweep.worker_peak_bytes,
     )
 
 
@@ -84,6 +85,13 @@ class Sweep:
     def attributes(self) -> Mapping[str, Any]:
         """What the array group says of itself."""
         return self._outputs.attributes(self._model_ids) if self._outputs else {}
+
+    @property
+    def worker_peak_bytes(self) -> int:
+        """Estimate of the greatest memory of a process that computes tiles."""
+        output_bytes = sum(array.size_bytes for array in self.arrays)
+        share = self.rounds[0][0][1] / len(self._structures)
+        return peak_bytes(self._spec, self._structures, int(share * output_bytes))
 
     @property
     def arrays(self) -> list[ArraySpec]:

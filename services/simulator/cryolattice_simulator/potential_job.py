@@ -12,6 +12,7 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive
 from cryolattice_simulator.engines import FAST_REVISION
+from cryolattice_simulator.memory import FAST
 from cryolattice_simulator.models_data import model_ids_of, shared_edges, structures_of
 from cryolattice_simulator.slicing import choose_grid
 from cryolattice_simulator.sweep_spec import (
@@ -50,6 +51,8 @@ def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobE
         tile_count=1,
         store_bytes=int(4 * len(chosen) * points.prod()),
         core_seconds=1.0 + 0.2 * len(chosen),
+        # the maps, stacked and on their way to the store, and what one is made from
+        worker_peak_bytes=FAST.process_bytes + int(8 * (len(chosen) + 12) * points.prod()),
     )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from cryolattice.errors import InvalidInputError
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive, require_whole_periods
+from cryolattice_simulator.memory import ABTEM, FAST, sweep_peak_bytes
+from cryolattice_simulator.slicing import choose_grid, slice_count
 from cryolattice_simulator.sweep_axes import prepare_axes
 from cryolattice_simulator.sweep_engine import prepare_engine
 from cryolattice_simulator.sweep_outputs import prepare_outputs
@@ -69,6 +71,26 @@ def pass_seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
     points = np.prod(structure.lengths_angstrom[:2] / spec.sampling_angstrom)
     slices = max(spec.thicknesses_angstrom) / spec.slice_thickness_angstrom
     return float(points * slices) * _SECONDS_PER_POINT
+
+
+def peak_bytes(
+    spec: simulator_pb2.SweepSpec, structures: Sequence[Structure], output_bytes: int
+) -> int:
+    """Return what a worker's memory grows to, roughly; `output_bytes` are those of a tile."""
+    largest = max(structures, key=lambda structure: float(structure.lengths_angstrom.prod()))
+    period = float(largest.lengths_angstrom[2])
+    # phonons displace every period by itself
+    thickness = max(spec.thicknesses_angstrom) if spec.axes.HasField("frozen_phonons") else period
+    return sweep_peak_bytes(
+        FAST if spec.engine == simulator_pb2.ENGINE_FAST else ABTEM,
+        choose_grid(largest, spec.sampling_angstrom),
+        slices=round(thickness / period) * slice_count(period, spec.slice_thickness_angstrom),
+        planes=len(spec.thicknesses_angstrom),
+        wave_bytes=16 if spec.precision == simulator_pb2.PRECISION_FLOAT64 else 8,
+        random_sites=any(bool(np.any(structure.at_random)) for structure in structures),
+        output_bytes=output_bytes,
+        atoms=sum(len(structure.numbers) for structure in structures),
+    )
 
 
 def cut_tiles(cost_seconds: Sequence[float]) -> list[tuple[int, int]]:

@@ -27,6 +27,12 @@ REPORT_REVISION = "3"
 _LARGEST_SUPERCELL = 12
 _DEFAULT_SUPERCELL = 2
 
+# Memory of a process with the libraries of these jobs, measured; what it takes beside that in copies
+# of an image (108 and 55 bytes a pixel for lattice and CTF) and of diffraction series.
+_PROCESS_BYTES = 250_000_000
+_IMAGE_COPIES = 25
+_SERIES_COPIES = 3
+
 Prepare = Callable[[Any, Inputs], JobEstimate]
 
 
@@ -49,15 +55,25 @@ def _plane_supercell(spec: Any) -> None:
 
 
 def _prepare_dose(spec: analyzer_pb2.DoseSpec, inputs: Inputs) -> JobEstimate:
-    inputs.open(spec.series, "diffraction_series", field="series")
+    series = [inputs.open(spec.series, "diffraction_series", field="series")]
     if spec.compare.name:
-        inputs.open(spec.compare, "diffraction_series", field="compare")
+        series.append(inputs.open(spec.compare, "diffraction_series", field="compare"))
     _not_negative(spec, "lattice_angstrom", "angstrom")
-    return JobEstimate(tile_count=1, store_bytes=3_000_000, core_seconds=20)
+    return JobEstimate(
+        tile_count=1,
+        store_bytes=3_000_000,
+        core_seconds=20,
+        worker_peak_bytes=_PROCESS_BYTES
+        + _SERIES_COPIES * sum(one.array_bytes("frames") for one in series),
+    )
+
+
+def _image_peak_bytes(image: DatasetReader, array: str = "counts") -> int:
+    return _PROCESS_BYTES + _IMAGE_COPIES * image.array_bytes(array)
 
 
 def _prepare_lattice(spec: analyzer_pb2.LatticeSpec, inputs: Inputs) -> JobEstimate:
-    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    image = inputs.open(spec.micrograph, "micrograph", field="micrograph")
     _plane_supercell(spec)
     if spec.HasField("parent_cell"):
         cell = spec.parent_cell
@@ -69,7 +85,12 @@ def _prepare_lattice(spec: analyzer_pb2.LatticeSpec, inputs: Inputs) -> JobEstim
                 "10 to 170",
                 field="parent_cell",
             )
-    return JobEstimate(tile_count=1, store_bytes=10_000_000, core_seconds=8)
+    return JobEstimate(
+        tile_count=1,
+        store_bytes=10_000_000,
+        core_seconds=8,
+        worker_peak_bytes=_image_peak_bytes(image),
+    )
 
 
 def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
@@ -78,9 +99,11 @@ def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
             "refer to a micrograph or to a power spectrum, one of the two", field="micrograph"
         )
     if spec.power_spectrum.name:
-        inputs.open(spec.power_spectrum, "power_spectrum", field="power_spectrum")
+        spectrum = inputs.open(spec.power_spectrum, "power_spectrum", field="power_spectrum")
+        peak_bytes = _image_peak_bytes(spectrum, "power")
     else:
-        inputs.open(spec.micrograph, "micrograph", field="micrograph")
+        image = inputs.open(spec.micrograph, "micrograph", field="micrograph")
+        peak_bytes = _image_peak_bytes(image)
     if spec.lattice.name:
         inputs.open(spec.lattice, "lattice", field="lattice")
     if not spec.HasField("amplitude_contrast"):
@@ -92,7 +115,9 @@ def _prepare_ctf(spec: analyzer_pb2.CtfSpec, inputs: Inputs) -> JobEstimate:
         )
     _given_range(spec, "defocus_min_angstrom", "defocus_max_angstrom", "defocus_range")
     _given_range(spec, "spacing_min_angstrom", "spacing_max_angstrom", "resolution")
-    return JobEstimate(tile_count=1, store_bytes=2_000_000, core_seconds=8)
+    return JobEstimate(
+        tile_count=1, store_bytes=2_000_000, core_seconds=8, worker_peak_bytes=peak_bytes
+    )
 
 
 def _given_range(spec: Message, low: str, high: str, field: str) -> None:
@@ -111,12 +136,17 @@ def _given_range(spec: Message, low: str, high: str, field: str) -> None:
 
 
 def _prepare_average(spec: analyzer_pb2.AverageSpec, inputs: Inputs) -> JobEstimate:
-    inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    image = inputs.open(spec.micrograph, "micrograph", field="micrograph")
     inputs.open(spec.lattice, "lattice", field="lattice")
     _plane_supercell(spec)
     _not_negative(spec, "g_max_per_angstrom", "1/angstrom")
     spec.g_max_per_angstrom = spec.g_max_per_angstrom or G_MAX_PER_ANGSTROM
-    return JobEstimate(tile_count=1, store_bytes=500_000, core_seconds=3)
+    return JobEstimate(
+        tile_count=1,
+        store_bytes=500_000,
+        core_seconds=3,
+        worker_peak_bytes=_image_peak_bytes(image),
+    )
 
 
 def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
@@ -129,7 +159,10 @@ def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
     _not_negative(spec, "focal_spread_angstrom", "angstrom")
     spec.focal_spread_angstrom = spec.focal_spread_angstrom or FOCAL_SPREAD_ANGSTROM
     return JobEstimate(
-        tile_count=len(models), store_bytes=5_000 * len(models), core_seconds=1.5 * len(models)
+        tile_count=len(models),
+        store_bytes=5_000 * len(models),
+        core_seconds=1.5 * len(models),
+        worker_peak_bytes=rank_peak_bytes(spec, inputs),
     )
 
 
@@ -138,8 +171,16 @@ def _require_plain(beams: DatasetReader) -> None:
     beams.require_dims("psi", ("model", "b_level", "thickness", "beam"), field="beams")
 
 
+def rank_peak_bytes(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> int:
+    """Estimate the greatest memory of a worker that ranks: it holds all beams, and the image once."""
+    beams = inputs.open(spec.beams, "beams", field="beams")
+    image = inputs.open(spec.micrograph, "micrograph", field="micrograph")
+    return _PROCESS_BYTES + beams.array_bytes("psi") + image.array_bytes("counts")
+
+
 def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimate:
     given = 0
+    peak_bytes = _PROCESS_BYTES
     for field in (
         "micrograph",
         "lattice",
@@ -157,12 +198,16 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
             given += 1
             if field == "beams":
                 _require_plain(reader)
+            if field == "micrograph":
+                peak_bytes = _image_peak_bytes(reader)
     if spec.HasField("paper"):
         _prepare_paper(spec, inputs)
     if not given:
         raise InvalidInputError("nothing to report on: refer to a dataset", field="micrograph")
     spec.revision = REPORT_REVISION
-    return JobEstimate(tile_count=1, store_bytes=5_000_000, core_seconds=8)
+    return JobEstimate(
+        tile_count=1, store_bytes=5_000_000, core_seconds=8, worker_peak_bytes=peak_bytes
+    )
 
 
 def _prepare_paper(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs, ReadPart
 from cryolattice.store.arrays import ArraySpec
+from cryolattice_analyzer.jobs.kinds import rank_peak_bytes
 from cryolattice_analyzer.jobs.rank_result import (
     FIT_ARRAYS,
     MODES,
@@ -91,6 +92,7 @@ class RankTiles:
                 "were simulated from these models",
                 field="beams",
             )
+        self.worker_peak_bytes = rank_peak_bytes(spec, inputs)
         self.base_level = 0
         self._blocks: dict[int, list[CandidateFit | None]] = {}
 

@@ -78,6 +78,10 @@ class TiledJob(Protocol):
     def rounds(self) -> Sequence[Sequence[tuple[int, int]]]:
         """Start and stop on the first axis of each tile; a round begins when the last has ended."""
 
+    @property
+    def worker_peak_bytes(self) -> int:
+        """Estimate of the greatest memory of a process that computes tiles."""
+
     def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
         """Return the part of each array between start and stop.
 

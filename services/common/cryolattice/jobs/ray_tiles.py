@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
+import resource
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -57,7 +59,13 @@ def _compute_tile(
     with watch.over(tile):
         done = _compute(kind_name, spec_bytes, store_url, dataset, tile)
         if done.failure is None:
-            log.info("tile computed", seconds=round(done.seconds, 3), candidates=done.candidates)
+            log.info(
+                "tile computed",
+                seconds=round(done.seconds, 3),
+                candidates=done.candidates,
+                # greatest so far of this process, in KiB on Linux
+                peak_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            )
         else:
             mark_failed(done.failure.reason)
             log.warning("tile failed", error=done.failure.message)
@@ -121,7 +129,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
             environment(),
         )
         arguments = (kind.name, spec_bytes, settings.store_url, dataset, watch)
-        _run_on_ray(context, arguments, rounds, total)
+        _run_on_ray(context, arguments, rounds, total, tiled.worker_peak_bytes)
     context.progress(
         total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
     )
@@ -130,7 +138,11 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
 
 
 def _run_on_ray(
-    context: JobContext, arguments: tuple[Any, ...], rounds: list[list[int]], total: int
+    context: JobContext,
+    arguments: tuple[Any, ...],
+    rounds: list[list[int]],
+    total: int,
+    worker_peak_bytes: int,
 ) -> None:
     import ray  # noqa: PLC0415 - heavy
 
@@ -149,10 +161,10 @@ def _run_on_ray(
             running: set[ray.ObjectRef[Any]] = set()
             while waiting or running:
                 # asked again each time: a cluster grows while more tasks wait than it has cores
-                resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-                capacity = 2 * max(1, int(resources.get("CPU", 1)))
-                while waiting and len(running) < capacity:
-                    running.add(task.remote(*arguments, waiting.pop()))
+                room = _room(ray.nodes(), worker_peak_bytes)  # type: ignore[no-untyped-call]
+                sized = task.options(memory=room.tile_bytes)
+                while waiting and len(running) < room.in_flight:
+                    running.add(sized.remote(*arguments, waiting.pop()))
                 finished, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
                 context.check_cancelled()
                 for reference in finished:
@@ -167,6 +179,31 @@ def _run_on_ray(
     finally:
         if started_here:
             ray.shutdown()
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How many tiles may be in flight, and the memory that Ray sets aside for each."""
+
+    in_flight: int
+    tile_bytes: int
+
+
+def _room(nodes: Iterable[Mapping[str, Any]], worker_peak_bytes: int) -> _Room:
+    """Return the room in a cluster: twice as many tiles as run at a time, so that no core waits.
+
+    A tile that is estimated to need more than the largest node has gets that node for itself.
+    """
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    computing = [resources for resources in alive if resources.get("CPU", 0) >= 1]
+    # nodes without cores compute nothing; those that compute may be yet to come
+    most = max((int(resources.get("memory", 0)) for resources in computing), default=0)
+    tile_bytes = min(worker_peak_bytes, most) if most else worker_peak_bytes
+    at_a_time = sum(
+        min(int(resources["CPU"]), int(resources.get("memory", 0)) // tile_bytes)
+        for resources in computing
+    )
+    return _Room(2 * max(1, at_a_time), tile_bytes)
 
 
 def _connect(ray_module: Any) -> None:

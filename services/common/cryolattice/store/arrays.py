@@ -123,6 +123,12 @@ def chunk_keys(metadata: bytes) -> Iterator[str]:
         yield "/".join(["c", *map(str, place)])
 
 
+def array_bytes(metadata: bytes) -> int:
+    """Return what the array of these metadata takes in memory."""
+    described = json.loads(metadata)
+    return int(math.prod(described["shape"]) * np.dtype(described["data_type"]).itemsize)
+
+
 def write_part(store: Store, name: str, start: int, values: NDArray[Any]) -> None:
     """Write `values` at `start` of the first axis.
 

@@ -16,7 +16,7 @@ from cryolattice.errors import (
     NotFoundError,
 )
 from cryolattice.store.array_store import ArrayStore, sha256
-from cryolattice.store.arrays import read_array, read_xarray
+from cryolattice.store.arrays import array_bytes, read_array, read_xarray
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest
 from cryolattice.store.zarr_stores import ManifestStore
 
@@ -152,6 +152,10 @@ class DatasetReader:
                 "refer to a dataset with one value of each",
                 field=field,
             )
+
+    def array_bytes(self, name: str) -> int:
+        """Return what a whole array takes in memory; it is not read."""
+        return array_bytes(self.read(f"data.zarr/{name}/zarr.json"))
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of the array group."""

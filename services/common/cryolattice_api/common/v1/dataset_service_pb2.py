@@ -26,51 +26,51 @@ from cryolattice_api.common.v1 import dataset_pb2 as cryolattice__api_dot_common
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/cryolattice_api/common/v1/dataset_service.proto\x12\x19\x63ryolattice_api.common.v1\x1a\'cryolattice_api/common/v1/dataset.proto\x1a\x1egoogle/protobuf/duration.proto\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x12GetDatasetResponse\x12\x33\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\".cryolattice_api.common.v1.Dataset\"Z\n\x13ListDatasetsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"e\n\x14ListDatasetsResponse\x12\x34\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\".cryolattice_api.common.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14VerifyDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"i\n\x15VerifyDatasetResponse\x12\x14\n\x0cobject_count\x18\x01 \x01(\x03\x12:\n\x08problems\x18\x02 \x03(\x0b\x32(.cryolattice_api.common.v1.ObjectProblem\"-\n\rObjectProblem\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\t\"V\n\x15\x43ollectGarbageRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06remove\x18\x02 \x01(\x08\"M\n\x16\x43ollectGarbageResponse\x12\x33\n\x07garbage\x18\x01 \x03(\x0b\x32\".cryolattice_api.common.v1.Garbage\"U\n\x07Garbage\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\ndataset_id\x18\x02 \x01(\t\x12\x14\n\x0cobject_count\x18\x03 \x01(\x03\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\".\n\x11ReadObjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"\"\n\x12ReadObjectResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xce\x01\n\x10ImageCalibration\x12 \n\x13pixel_size_angstrom\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12!\n\x14\x64ose_e_per_angstrom2\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nenergy_kev\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05\x63s_mm\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x16\n\x14_pixel_size_angstromB\x17\n\x15_dose_e_per_angstrom2B\r\n\x0b_energy_kevB\x08\n\x06_cs_mm\"\xaa\x01\n\x16\x44iffractionCalibration\x12$\n\x17pixel_size_per_angstrom\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12+\n\x1e\x64ose_per_frame_e_per_angstrom2\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x1a\n\x18_pixel_size_per_angstromB!\n\x1f_dose_per_frame_e_per_angstrom2\"\x88\x02\n\x0cUploadHeader\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x31\n\x04role\x18\x03 \x01(\x0e\x32#.cryolattice_api.common.v1.FileRole\x12:\n\x05image\x18\x04 \x01(\x0b\x32+.cryolattice_api.common.v1.ImageCalibration\x12\x46\n\x0b\x64iffraction\x18\x05 \x01(\x0b\x32\x31.cryolattice_api.common.v1.DiffractionCalibration\x12\x13\n\x06signal\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_signal\"$\n\x0f\x43ompanionHeader\x12\x11\n\tfile_name\x18\x01 \x01(\t\"\xa7\x01\n\x11UploadFileRequest\x12\x39\n\x06header\x18\x01 \x01(\x0b\x32\'.cryolattice_api.common.v1.UploadHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12?\n\tcompanion\x18\x03 \x01(\x0b\x32*.cryolattice_api.common.v1.CompanionHeaderH\x00\x42\x06\n\x04part\"I\n\x12UploadFileResponse\x12\x33\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\".cryolattice_api.common.v1.Dataset*\x94\x01\n\x08\x46ileRole\x12\x19\n\x15\x46ILE_ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_ROLE_PLAIN\x10\x01\x12\x18\n\x14\x46ILE_ROLE_MICROGRAPH\x10\x02\x12 \n\x1c\x46ILE_ROLE_DIFFRACTION_SERIES\x10\x03\x12\x1c\n\x18\x46ILE_ROLE_POWER_SPECTRUM\x10\x04\x32\xb1\x05\n\x0e\x44\x61tasetService\x12i\n\nGetDataset\x12,.cryolattice_api.common.v1.GetDatasetRequest\x1a-.cryolattice_api.common.v1.GetDatasetResponse\x12o\n\x0cListDatasets\x12..cryolattice_api.common.v1.ListDatasetsRequest\x1a/.cryolattice_api.common.v1.ListDatasetsResponse\x12r\n\rVerifyDataset\x12/.cryolattice_api.common.v1.VerifyDatasetRequest\x1a\x30.cryolattice_api.common.v1.VerifyDatasetResponse\x12u\n\x0e\x43ollectGarbage\x12\x30.cryolattice_api.common.v1.CollectGarbageRequest\x1a\x31.cryolattice_api.common.v1.CollectGarbageResponse\x12k\n\nReadObject\x12,.cryolattice_api.common.v1.ReadObjectRequest\x1a-.cryolattice_api.common.v1.ReadObjectResponse0\x01\x12k\n\nUploadFile\x12,.cryolattice_api.common.v1.UploadFileRequest\x1a-.cryolattice_api.common.v1.UploadFileResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/cryolattice_api/common/v1/dataset_service.proto\x12\x19\x63ryolattice_api.common.v1\x1a\'cryolattice_api/common/v1/dataset.proto\x1a\x1egoogle/protobuf/duration.proto\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x12GetDatasetResponse\x12\x33\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\".cryolattice_api.common.v1.Dataset\"l\n\x13ListDatasetsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\"e\n\x14ListDatasetsResponse\x12\x34\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\".cryolattice_api.common.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14VerifyDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"i\n\x15VerifyDatasetResponse\x12\x14\n\x0cobject_count\x18\x01 \x01(\x03\x12:\n\x08problems\x18\x02 \x03(\x0b\x32(.cryolattice_api.common.v1.ObjectProblem\"-\n\rObjectProblem\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\t\"V\n\x15\x43ollectGarbageRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06remove\x18\x02 \x01(\x08\"M\n\x16\x43ollectGarbageResponse\x12\x33\n\x07garbage\x18\x01 \x03(\x0b\x32\".cryolattice_api.common.v1.Garbage\"U\n\x07Garbage\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\ndataset_id\x18\x02 \x01(\t\x12\x14\n\x0cobject_count\x18\x03 \x01(\x03\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\".\n\x11ReadObjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"\"\n\x12ReadObjectResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xce\x01\n\x10ImageCalibration\x12 \n\x13pixel_size_angstrom\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12!\n\x14\x64ose_e_per_angstrom2\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nenergy_kev\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05\x63s_mm\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x16\n\x14_pixel_size_angstromB\x17\n\x15_dose_e_per_angstrom2B\r\n\x0b_energy_kevB\x08\n\x06_cs_mm\"\xaa\x01\n\x16\x44iffractionCalibration\x12$\n\x17pixel_size_per_angstrom\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12+\n\x1e\x64ose_per_frame_e_per_angstrom2\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x1a\n\x18_pixel_size_per_angstromB!\n\x1f_dose_per_frame_e_per_angstrom2\"\x88\x02\n\x0cUploadHeader\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x31\n\x04role\x18\x03 \x01(\x0e\x32#.cryolattice_api.common.v1.FileRole\x12:\n\x05image\x18\x04 \x01(\x0b\x32+.cryolattice_api.common.v1.ImageCalibration\x12\x46\n\x0b\x64iffraction\x18\x05 \x01(\x0b\x32\x31.cryolattice_api.common.v1.DiffractionCalibration\x12\x13\n\x06signal\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_signal\"$\n\x0f\x43ompanionHeader\x12\x11\n\tfile_name\x18\x01 \x01(\t\"\xa7\x01\n\x11UploadFileRequest\x12\x39\n\x06header\x18\x01 \x01(\x0b\x32\'.cryolattice_api.common.v1.UploadHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12?\n\tcompanion\x18\x03 \x01(\x0b\x32*.cryolattice_api.common.v1.CompanionHeaderH\x00\x42\x06\n\x04part\"I\n\x12UploadFileResponse\x12\x33\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\".cryolattice_api.common.v1.Dataset*\x94\x01\n\x08\x46ileRole\x12\x19\n\x15\x46ILE_ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_ROLE_PLAIN\x10\x01\x12\x18\n\x14\x46ILE_ROLE_MICROGRAPH\x10\x02\x12 \n\x1c\x46ILE_ROLE_DIFFRACTION_SERIES\x10\x03\x12\x1c\n\x18\x46ILE_ROLE_POWER_SPECTRUM\x10\x04\x32\xb1\x05\n\x0e\x44\x61tasetService\x12i\n\nGetDataset\x12,.cryolattice_api.common.v1.GetDatasetRequest\x1a-.cryolattice_api.common.v1.GetDatasetResponse\x12o\n\x0cListDatasets\x12..cryolattice_api.common.v1.ListDatasetsRequest\x1a/.cryolattice_api.common.v1.ListDatasetsResponse\x12r\n\rVerifyDataset\x12/.cryolattice_api.common.v1.VerifyDatasetRequest\x1a\x30.cryolattice_api.common.v1.VerifyDatasetResponse\x12u\n\x0e\x43ollectGarbage\x12\x30.cryolattice_api.common.v1.CollectGarbageRequest\x1a\x31.cryolattice_api.common.v1.CollectGarbageResponse\x12k\n\nReadObject\x12,.cryolattice_api.common.v1.ReadObjectRequest\x1a-.cryolattice_api.common.v1.ReadObjectResponse0\x01\x12k\n\nUploadFile\x12,.cryolattice_api.common.v1.UploadFileRequest\x1a-.cryolattice_api.common.v1.UploadFileResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryolattice_api.common.v1.dataset_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FILEROLE']._serialized_start=1919
-  _globals['_FILEROLE']._serialized_end=2067
+  _globals['_FILEROLE']._serialized_start=1937
+  _globals['_FILEROLE']._serialized_end=2085
   _globals['_GETDATASETREQUEST']._serialized_start=151
   _globals['_GETDATASETREQUEST']._serialized_end=184
   _globals['_GETDATASETRESPONSE']._serialized_start=186
   _globals['_GETDATASETRESPONSE']._serialized_end=259
   _globals['_LISTDATASETSREQUEST']._serialized_start=261
-  _globals['_LISTDATASETSREQUEST']._serialized_end=351
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=353
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=454
-  _globals['_VERIFYDATASETREQUEST']._serialized_start=456
-  _globals['_VERIFYDATASETREQUEST']._serialized_end=492
-  _globals['_VERIFYDATASETRESPONSE']._serialized_start=494
-  _globals['_VERIFYDATASETRESPONSE']._serialized_end=599
-  _globals['_OBJECTPROBLEM']._serialized_start=601
-  _globals['_OBJECTPROBLEM']._serialized_end=646
-  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=648
-  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=734
-  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=736
-  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=813
-  _globals['_GARBAGE']._serialized_start=815
-  _globals['_GARBAGE']._serialized_end=900
-  _globals['_READOBJECTREQUEST']._serialized_start=902
-  _globals['_READOBJECTREQUEST']._serialized_end=948
-  _globals['_READOBJECTRESPONSE']._serialized_start=950
-  _globals['_READOBJECTRESPONSE']._serialized_end=984
-  _globals['_IMAGECALIBRATION']._serialized_start=987
-  _globals['_IMAGECALIBRATION']._serialized_end=1193
-  _globals['_DIFFRACTIONCALIBRATION']._serialized_start=1196
-  _globals['_DIFFRACTIONCALIBRATION']._serialized_end=1366
-  _globals['_UPLOADHEADER']._serialized_start=1369
-  _globals['_UPLOADHEADER']._serialized_end=1633
-  _globals['_COMPANIONHEADER']._serialized_start=1635
-  _globals['_COMPANIONHEADER']._serialized_end=1671
-  _globals['_UPLOADFILEREQUEST']._serialized_start=1674
-  _globals['_UPLOADFILEREQUEST']._serialized_end=1841
-  _globals['_UPLOADFILERESPONSE']._serialized_start=1843
-  _globals['_UPLOADFILERESPONSE']._serialized_end=1916
-  _globals['_DATASETSERVICE']._serialized_start=2070
-  _globals['_DATASETSERVICE']._serialized_end=2759
+  _globals['_LISTDATASETSREQUEST']._serialized_end=369
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=371
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=472
+  _globals['_VERIFYDATASETREQUEST']._serialized_start=474
+  _globals['_VERIFYDATASETREQUEST']._serialized_end=510
+  _globals['_VERIFYDATASETRESPONSE']._serialized_start=512
+  _globals['_VERIFYDATASETRESPONSE']._serialized_end=617
+  _globals['_OBJECTPROBLEM']._serialized_start=619
+  _globals['_OBJECTPROBLEM']._serialized_end=664
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=666
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=752
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=754
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=831
+  _globals['_GARBAGE']._serialized_start=833
+  _globals['_GARBAGE']._serialized_end=918
+  _globals['_READOBJECTREQUEST']._serialized_start=920
+  _globals['_READOBJECTREQUEST']._serialized_end=966
+  _globals['_READOBJECTRESPONSE']._serialized_start=968
+  _globals['_READOBJECTRESPONSE']._serialized_end=1002
+  _globals['_IMAGECALIBRATION']._serialized_start=1005
+  _globals['_IMAGECALIBRATION']._serialized_end=1211
+  _globals['_DIFFRACTIONCALIBRATION']._serialized_start=1214
+  _globals['_DIFFRACTIONCALIBRATION']._serialized_end=1384
+  _globals['_UPLOADHEADER']._serialized_start=1387
+  _globals['_UPLOADHEADER']._serialized_end=1651
+  _globals['_COMPANIONHEADER']._serialized_start=1653
+  _globals['_COMPANIONHEADER']._serialized_end=1689
+  _globals['_UPLOADFILEREQUEST']._serialized_start=1692
+  _globals['_UPLOADFILEREQUEST']._serialized_end=1859
+  _globals['_UPLOADFILERESPONSE']._serialized_start=1861
+  _globals['_UPLOADFILERESPONSE']._serialized_end=1934
+  _globals['_DATASETSERVICE']._serialized_start=2088
+  _globals['_DATASETSERVICE']._serialized_end=2777
 # @@protoc_insertion_point(module_scope)

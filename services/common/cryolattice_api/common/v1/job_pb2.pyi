@@ -221,12 +221,17 @@ class JobEstimate(_message.Message):
     STORE_BYTES_FIELD_NUMBER: _builtins.int
     CORE_SECONDS_FIELD_NUMBER: _builtins.int
     COMMITTED_FIELD_NUMBER: _builtins.int
+    WORKER_PEAK_BYTES_FIELD_NUMBER: _builtins.int
     tile_count: _builtins.int
     """Tiles, or steps."""
     store_bytes: _builtins.int
     """What the dataset will take."""
     core_seconds: _builtins.float
     """On one core; a rough guess."""
+    worker_peak_bytes: _builtins.int
+    """Greatest memory of a process that computes a tile, or the job where it has none; within a factor
+    of 1.5 for a sweep.
+    """
     @_builtins.property
     def committed(self) -> _dataset_pb2.DatasetRef:
         """Set when the answer is already there and costs nothing."""
@@ -238,10 +243,11 @@ class JobEstimate(_message.Message):
         store_bytes: _builtins.int = ...,
         core_seconds: _builtins.float = ...,
         committed: _dataset_pb2.DatasetRef | None = ...,
+        worker_peak_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "core_seconds", b"core_seconds", "store_bytes", b"store_bytes", "tile_count", b"tile_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "core_seconds", b"core_seconds", "store_bytes", b"store_bytes", "tile_count", b"tile_count", "worker_peak_bytes", b"worker_peak_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from cryolattice_api.common.v1 import job_pb2 as cryolattice__api_dot_common_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+cryolattice_api/common/v1/job_service.proto\x12\x19\x63ryolattice_api.common.v1\x1a#cryolattice_api/common/v1/job.proto\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x0eGetJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\"X\n\x0fListJobsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"Y\n\x10ListJobsResponse\x12,\n\x04jobs\x18\x01 \x03(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"@\n\x11\x43\x61ncelJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\".\n\x10ResumeJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"@\n\x11ResumeJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\".\n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x02 \x01(\x03\"Q\n\x10WatchJobResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\x03\x12+\n\x03job\x18\x02 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job2\xef\x04\n\nJobService\x12]\n\x06GetJob\x12(.cryolattice_api.common.v1.GetJobRequest\x1a).cryolattice_api.common.v1.GetJobResponse\x12\x63\n\x08ListJobs\x12*.cryolattice_api.common.v1.ListJobsRequest\x1a+.cryolattice_api.common.v1.ListJobsResponse\x12\x66\n\tCancelJob\x12+.cryolattice_api.common.v1.CancelJobRequest\x1a,.cryolattice_api.common.v1.CancelJobResponse\x12\x66\n\tResumeJob\x12+.cryolattice_api.common.v1.ResumeJobRequest\x1a,.cryolattice_api.common.v1.ResumeJobResponse\x12\x66\n\tDeleteJob\x12+.cryolattice_api.common.v1.DeleteJobRequest\x1a,.cryolattice_api.common.v1.DeleteJobResponse\x12\x65\n\x08WatchJob\x12*.cryolattice_api.common.v1.WatchJobRequest\x1a+.cryolattice_api.common.v1.WatchJobResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+cryolattice_api/common/v1/job_service.proto\x12\x19\x63ryolattice_api.common.v1\x1a#cryolattice_api/common/v1/job.proto\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x0eGetJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\"j\n\x0fListJobsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\"Y\n\x10ListJobsResponse\x12,\n\x04jobs\x18\x01 \x03(\x0b\x32\x1e.cryolattice_api.common.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"@\n\x11\x43\x61ncelJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\".\n\x10ResumeJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"@\n\x11ResumeJobResponse\x12+\n\x03job\x18\x01 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job\".\n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x02 \x01(\x03\"Q\n\x10WatchJobResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\x03\x12+\n\x03job\x18\x02 \x01(\x0b\x32\x1e.cryolattice_api.common.v1.Job2\xef\x04\n\nJobService\x12]\n\x06GetJob\x12(.cryolattice_api.common.v1.GetJobRequest\x1a).cryolattice_api.common.v1.GetJobResponse\x12\x63\n\x08ListJobs\x12*.cryolattice_api.common.v1.ListJobsRequest\x1a+.cryolattice_api.common.v1.ListJobsResponse\x12\x66\n\tCancelJob\x12+.cryolattice_api.common.v1.CancelJobRequest\x1a,.cryolattice_api.common.v1.CancelJobResponse\x12\x66\n\tResumeJob\x12+.cryolattice_api.common.v1.ResumeJobRequest\x1a,.cryolattice_api.common.v1.ResumeJobResponse\x12\x66\n\tDeleteJob\x12+.cryolattice_api.common.v1.DeleteJobRequest\x1a,.cryolattice_api.common.v1.DeleteJobResponse\x12\x65\n\x08WatchJob\x12*.cryolattice_api.common.v1.WatchJobRequest\x1a+.cryolattice_api.common.v1.WatchJobResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,25 +37,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETJOBRESPONSE']._serialized_start=142
   _globals['_GETJOBRESPONSE']._serialized_end=203
   _globals['_LISTJOBSREQUEST']._serialized_start=205
-  _globals['_LISTJOBSREQUEST']._serialized_end=293
-  _globals['_LISTJOBSRESPONSE']._serialized_start=295
-  _globals['_LISTJOBSRESPONSE']._serialized_end=384
-  _globals['_CANCELJOBREQUEST']._serialized_start=386
-  _globals['_CANCELJOBREQUEST']._serialized_end=432
-  _globals['_CANCELJOBRESPONSE']._serialized_start=434
-  _globals['_CANCELJOBRESPONSE']._serialized_end=498
-  _globals['_RESUMEJOBREQUEST']._serialized_start=500
-  _globals['_RESUMEJOBREQUEST']._serialized_end=546
-  _globals['_RESUMEJOBRESPONSE']._serialized_start=548
-  _globals['_RESUMEJOBRESPONSE']._serialized_end=612
-  _globals['_DELETEJOBREQUEST']._serialized_start=614
-  _globals['_DELETEJOBREQUEST']._serialized_end=660
-  _globals['_DELETEJOBRESPONSE']._serialized_start=662
-  _globals['_DELETEJOBRESPONSE']._serialized_end=681
-  _globals['_WATCHJOBREQUEST']._serialized_start=683
-  _globals['_WATCHJOBREQUEST']._serialized_end=738
-  _globals['_WATCHJOBRESPONSE']._serialized_start=740
-  _globals['_WATCHJOBRESPONSE']._serialized_end=821
-  _globals['_JOBSERVICE']._serialized_start=824
-  _globals['_JOBSERVICE']._serialized_end=1447
+  _globals['_LISTJOBSREQUEST']._serialized_end=311
+  _globals['_LISTJOBSRESPONSE']._serialized_start=313
+  _globals['_LISTJOBSRESPONSE']._serialized_end=402
+  _globals['_CANCELJOBREQUEST']._serialized_start=404
+  _globals['_CANCELJOBREQUEST']._serialized_end=450
+  _globals['_CANCELJOBRESPONSE']._serialized_start=452
+  _globals['_CANCELJOBRESPONSE']._serialized_end=516
+  _globals['_RESUMEJOBREQUEST']._serialized_start=518
+  _globals['_RESUMEJOBREQUEST']._serialized_end=564
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=566
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=630
+  _globals['_DELETEJOBREQUEST']._serialized_start=632
+  _globals['_DELETEJOBREQUEST']._serialized_end=678
+  _globals['_DELETEJOBRESPONSE']._serialized_start=680
+  _globals['_DELETEJOBRESPONSE']._serialized_end=699
+  _globals['_WATCHJOBREQUEST']._serialized_start=701
+  _globals['_WATCHJOBREQUEST']._serialized_end=756
+  _globals['_WATCHJOBRESPONSE']._serialized_start=758
+  _globals['_WATCHJOBRESPONSE']._serialized_end=839
+  _globals['_JOBSERVICE']._serialized_start=842
+  _globals['_JOBSERVICE']._serialized_end=1465
 # @@protoc_insertion_point(module_scope)

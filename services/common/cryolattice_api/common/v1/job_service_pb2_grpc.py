@@ -107,7 +107,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Streams the job: a full snapshot first, then every change, until a terminal state.
+        """Streams the job: a full snapshot first, then every change without `spec`, until a terminal state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class JobServiceStub:
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
     """Forgets an ended job; its committed dataset stays."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]
-    """Streams the job: a full snapshot first, then every change, until a terminal state."""
+    """Streams the job: a full snapshot first, then every change without `spec`, until a terminal state."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -62,7 +62,7 @@ class JobServiceAsyncStub(JobServiceStub):
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Forgets an ended job; its committed dataset stays."""
     WatchJob: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]  # type: ignore[assignment]
-    """Streams the job: a full snapshot first, then every change, until a terminal state."""
+    """Streams the job: a full snapshot first, then every change without `spec`, until a terminal state."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs of every kind, whichever service created them. Served by every service."""
@@ -113,6 +113,6 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobResponse]]:
-        """Streams the job: a full snapshot first, then every change, until a terminal state."""
+        """Streams the job: a full snapshot first, then every change without `spec`, until a terminal state."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
