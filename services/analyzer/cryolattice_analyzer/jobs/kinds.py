@@ -27,7 +27,7 @@ REPORT_REVISION = "3"
 _LARGEST_SUPERCELL = 12
 _DEFAULT_SUPERCELL = 2
 
-# Memory of a process with the libraries of these jobs, measured; what it takes beside that in copies
+# Memory of a process with the libraries of these jobs, measured; what it takes beside, in copies
 # of an image (108 and 55 bytes a pixel for lattice and CTF) and of diffraction series.
 _PROCESS_BYTES = 250_000_000
 _IMAGE_COPIES = 25
@@ -172,7 +172,7 @@ def _require_plain(beams: DatasetReader) -> None:
 
 
 def rank_peak_bytes(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> int:
-    """Estimate the greatest memory of a worker that ranks: it holds all beams, and the image once."""
+    """Estimate the greatest memory of a worker that ranks: it holds all beams and an image."""
     beams = inputs.open(spec.beams, "beams", field="beams")
     image = inputs.open(spec.micrograph, "micrograph", field="micrograph")
     return _PROCESS_BYTES + beams.array_bytes("psi") + image.array_bytes("counts")
