@@ -49,7 +49,7 @@ def command(
     return ask
 
 
-def test_identify(lab: cryolattice.Lab, command: Command) -> None:
+def test_identify(lab: cryolattice.Lab, command: Command, tmp_path: Path) -> None:
     found = lab.identify(
         DATA / "micrograph_a.mrc",
         PARENT,
@@ -74,6 +74,19 @@ def test_identify(lab: cryolattice.Lab, command: Command) -> None:
     # what was made from what, back to the micrograph
     kinds = {dataset.kind for dataset in found.dataset.inputs}
     assert {"average", "models", "beams", "micrograph"} <= kinds
+    # its sweep, written down: the same question has been answered
+    sweep = {
+        "models": {"parent": str(PARENT), "supercell": [2, 2, 1]},
+        "thicknesses_angstrom": {"from": 4.7, "to": 300.8, "step": 4.7},
+        "energy_kev": 300,
+        "b_levels_angstrom2": [0.2, 0.5, 1.0],
+    }
+    beams = lab.sweep(sweep)
+    assert beams in found.dataset.inputs
+    assert lab.estimate_sweep(sweep).committed == beams.name
+    written = tmp_path / "sweep.yaml"
+    written.write_text(json.dumps(sweep))
+    assert command("sweep", written)["name"] == beams.name
 
 
 def test_dose(lab: cryolattice.Lab, command: Command) -> None:

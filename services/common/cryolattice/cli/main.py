@@ -19,6 +19,7 @@ from cryolattice.cli.models import models
 from cryolattice.cli.reproduce import reproduce
 from cryolattice.cli.serve import serve
 from cryolattice.cli.session import errors, print_json
+from cryolattice.cli.sweep import sweep
 from cryolattice.errors import CryolatticeError, JobCancelledError, is_users_mistake
 
 # typer carries its own copy of click; of its exceptions only these leaves are public names
@@ -61,6 +62,7 @@ app.command("average")(average)
 app.command("enumerate")(enumerate_orderings)
 app.command("models")(models)
 app.command("simulate")(simulate)
+app.command("sweep")(sweep)
 app.command("reproduce")(reproduce)
 app.command("serve")(serve)
 app.add_typer(jobs.app, name="jobs", help="List, show, watch, cancel and resume jobs.")

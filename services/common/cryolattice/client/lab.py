@@ -12,6 +12,7 @@ from cryolattice.client.questions.asking import FilePath, as_path
 from cryolattice.client.questions.crystals import CrystalQuestions
 from cryolattice.client.questions.dose import DoseQuestions
 from cryolattice.client.questions.micrographs import MicrographQuestions
+from cryolattice.client.questions.sweeps import SweepQuestions
 from cryolattice.client.results.reproduction import Reproduction
 from cryolattice.settings import Settings
 from cryolattice.workflows.reproduce import reproduce
@@ -49,7 +50,7 @@ def connect(
     return Lab(Connection(server, settings), show_progress=show_progress)
 
 
-class Lab(MicrographQuestions, DoseQuestions, CrystalQuestions):
+class Lab(MicrographQuestions, DoseQuestions, CrystalQuestions, SweepQuestions):
     """Asks questions of crystals and micrographs. Use it as a context manager, or close it.
 
     Calls wait for their answer; an interrupt (KeyboardInterrupt) cancels what they waited for.

@@ -48,14 +48,19 @@ class Follower(ABC):
     ) -> None:
         self.finish()
 
-    def __call__(self, label: str) -> Callable[[Job], None]:
-        """Return what is to be called with each change of the job `label`."""
+    def __call__(self, label: str, candidates: int | None = None) -> Callable[[Job], None]:
+        """Return what is to be called with each change of the job `label`.
+
+        With a number of candidates, these are counted instead of the tiles that hold them.
+        """
         row = self.add(label)
 
         def show(job: Job) -> None:
             ended = bool(job.HasField("end_time"))
             total = job.progress.tile_count or (1 if ended else None)
             done = total if ended and total else job.progress.succeeded
+            if candidates and total:
+                done, total = round(candidates * done / total), candidates
             self.update(row, done or 0, total, job.state_message)
 
         return show

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
     from cryolattice_api.common.v1.job_pb2 import Job
 
-# given a label, returns what is to be called with each change of a job
-Follow = Callable[[str], Callable[["Job"], None]]
+# given a label, and how many candidates the job has, returns what is to be called with each change
+Follow = Callable[..., Callable[["Job"], None]]
 
 AUTO_CLUSTERS = "auto"
 
@@ -40,7 +40,7 @@ class Answer:
     report: analyzer_pb2.ReportSpec
 
 
-def unseen(_label: str) -> Callable[[Job], None]:
+def unseen(_label: str, _candidates: int | None = None) -> Callable[[Job], None]:
     """Follow nothing."""
     return lambda _job: None
 

@@ -1,0 +1,70 @@
+"""``cryolattice sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from cryolattice.cli.session import AsJson, Server, console, errors, print_json, session
+
+if TYPE_CHECKING:
+    from cryolattice.workflows.sweep import PreparedSweep
+
+
+def sweep(
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SPEC.yaml",
+            help="What to simulate, in the fields of SweepSpec; models as a dataset, or a parent "
+            "crystal with its supercell.",
+        ),
+    ],
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Check it and say what it would take; only the models are built."
+        ),
+    ] = False,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate many models over thickness, energy, tilt and vibration, as a file says."""
+    from cryolattice.messages import message_dict  # noqa: PLC0415
+    from cryolattice.workflows.sweep import prepare_sweep, read_sweep, run_sweep  # noqa: PLC0415
+
+    question = read_sweep(spec)
+    with session(server, quiet=as_json) as (lab, follow):
+        prepared = prepare_sweep(lab, question, follow)
+        if not as_json:
+            for remark in prepared.remarks:
+                errors.print(f"[yellow]note:[/] {escape(remark)}", highlight=False, soft_wrap=True)
+        if estimate:
+            document = message_dict(prepared.estimate)
+        else:
+            beams = run_sweep(lab, prepared, follow)
+            dataset = lab.get_dataset(beams.name)
+            document = message_dict(dataset)
+    if as_json:
+        print_json(document)
+    elif estimate:
+        _print_estimate(prepared)
+    else:
+        console.print(f"beams in {dataset.name}, {dataset.size_bytes:,} bytes", soft_wrap=True)
+
+
+def _print_estimate(prepared: PreparedSweep) -> None:
+    estimate = prepared.estimate
+    committed = estimate.committed.name
+    for label, value in (
+        ("models", f"{prepared.candidates:,} in {prepared.request.spec.models.name}"),
+        ("tiles", f"{estimate.tile_count:,}"),
+        ("store", f"{estimate.store_bytes / 1e6:,.3g} MB before compression"),
+        ("core seconds", f"{estimate.core_seconds:,.3g}"),
+        ("answered", f"{committed}: it costs nothing" if committed else ""),
+    ):
+        if value:
+            console.print(f"[dim]{label:>12}[/]  {value}", highlight=False, soft_wrap=True)

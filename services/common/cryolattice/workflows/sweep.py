@@ -1,0 +1,186 @@
+"""A sweep as it is written down: its models, then every one of them through multislice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cryolattice.client.connection import Connection
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.models import build_models, models_question
+from cryolattice.workflows.spec_files import SpecFile
+from cryolattice.workflows.steps import AUTO_CLUSTERS, Follow, unseen
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
+from cryolattice_api.common.v1.job_pb2 import JobEstimate
+from cryolattice_api.simulator.v1 import simulator_pb2
+
+_MODELS_FIELDS = ["parent", "supercell", "orderings", "zone_axes", "clusters"]
+
+
+@dataclass(frozen=True)
+class OrderingModels:
+    """Models to be built from a parent crystal; as the arguments of `Lab.models`."""
+
+    parent: Path
+    supercell: list[Any]
+    orderings: list[str] = field(default_factory=list)
+    zone_axes: str = "c"
+    clusters: str | dict[str, str] = AUTO_CLUSTERS
+
+
+@dataclass(frozen=True)
+class SweepQuestion:
+    """What a sweep file asks.
+
+    Attributes
+    ----------
+    models : str or OrderingModels
+        Name of a models dataset, or how to build one.
+    spec : SweepSpec
+        Without its models.
+    file : SpecFile
+        Where each field stands.
+    """
+
+    models: str | OrderingModels
+    spec: simulator_pb2.SweepSpec
+    file: SpecFile
+
+
+def read_sweep(source: Path | str | Mapping[str, Any]) -> SweepQuestion:
+    """Read a sweep from a YAML file, or from a mapping of the same shape.
+
+    Raises
+    ------
+    InvalidInputError
+        What is wrong, with its field and line.
+    """
+    file = SpecFile(source)
+    entries = dict(file.entries)
+    node = entries.pop("models", None)
+    if node is None:
+        raise file.error(
+            "models", "are not given: name a models dataset, or give a parent and a supercell"
+        )
+    spec = simulator_pb2.SweepSpec()
+    names = [name for name in spec.DESCRIPTOR.fields_by_name if name != "engine_revision"]
+    file.known(entries, names)
+    file.fill(spec, entries)
+    return SweepQuestion(_models(file, node), spec, file)
+
+
+def _models(file: SpecFile, node: yaml.Node) -> str | OrderingModels:
+    if not isinstance(node, yaml.MappingNode):
+        return file.text(node, "models")
+    entries = file.mapping(node, "models")
+    file.known(entries, _MODELS_FIELDS, "models")
+    for name in ("parent", "supercell"):
+        if name not in entries:
+            raise file.error("models", f"lack {name}: give a parent crystal and a supercell")
+    values: dict[str, Any] = yaml.SafeLoader("").construct_document(node)
+    supercell = values["supercell"]
+    if not isinstance(supercell, list):
+        raise file.error(
+            "models.supercell", f"is {supercell!r}: give three whole numbers, [2, 2, 1]"
+        )
+    numbers = [n for row in supercell for n in (row if isinstance(row, list) else [row])]
+    if not all(type(n) is int for n in numbers):
+        raise file.error("models.supercell", f"is {supercell}: give whole numbers")
+    clusters = values.get("clusters", AUTO_CLUSTERS)
+    if not (isinstance(clusters, dict) or clusters in {AUTO_CLUSTERS, "none"}):
+        raise file.error(
+            "models.clusters", f"is {clusters!r}: give auto, none, or ions such as {{N1: NH2}}"
+        )
+    return OrderingModels(
+        parent=file.folder / str(values["parent"]),
+        supercell=supercell,
+        orderings=[str(name) for name in values.get("orderings") or []],
+        zone_axes=str(values.get("zone_axes", "c")),
+        clusters={} if clusters == "none" else clusters,
+    )
+
+
+@dataclass(frozen=True)
+class PreparedSweep:
+    """A sweep that has been checked by the simulator and not begun.
+
+    Attributes
+    ----------
+    question : SweepQuestion
+    request : CreateSweepJobRequest
+    estimate : JobEstimate
+    candidates : int
+        Models.
+    remarks : list of str
+        What was assumed.
+    """
+
+    question: SweepQuestion
+    request: simulator_pb2.CreateSweepJobRequest
+    estimate: JobEstimate
+    candidates: int
+    remarks: list[str]
+
+
+def prepare_sweep(
+    lab: Connection, question: SweepQuestion, follow: Follow = unseen
+) -> PreparedSweep:
+    """Build the models and have the sweep checked; nothing of the sweep is created.
+
+    Raises
+    ------
+    CryolatticeError
+        What is wrong, with the line of the file where it is known.
+    """
+    try:
+        models, remarks = _built(lab, question.models, follow)
+        spec = simulator_pb2.SweepSpec()
+        spec.CopyFrom(question.spec)
+        spec.models.CopyFrom(models)
+        request = simulator_pb2.CreateSweepJobRequest(
+            parent=lab.parent, spec=spec, validate_only=True
+        )
+        estimate = lab.call(lab.simulator.CreateSweepJob, request).estimate
+    except InvalidInputError as error:
+        raise question.file.located(error) from error
+    request.validate_only = False
+    candidates = len(lab.open_ref(models).json("models.json"))
+    return PreparedSweep(question, request, estimate, candidates, remarks)
+
+
+def _built(
+    lab: Connection, models: str | OrderingModels, follow: Follow
+) -> tuple[DatasetRef, list[str]]:
+    if isinstance(models, str):
+        name = models if "/" in models else f"{lab.parent}/datasets/{models}"
+        found = lab.get_dataset(name)
+        fields = ("name", "kind", "uri", "manifest_sha256")
+        return DatasetRef(**{part: getattr(found, part) for part in fields}), []
+    question = models_question(
+        lab,
+        models.parent,
+        models.supercell,
+        zone_axes=models.zone_axes,
+        clusters=models.clusters,
+        orderings=models.orderings,
+    )
+    return build_models(lab, question.spec, follow), question.remarks
+
+
+def run_sweep(lab: Connection, prepared: PreparedSweep, follow: Follow = unseen) -> DatasetRef:
+    """Run a prepared sweep and return its beams.
+
+    Raises
+    ------
+    CryolatticeError
+        Why it failed.
+    """
+    return lab.run_job(
+        lab.simulator.CreateSweepJob,
+        prepared.request,
+        follow("sweep, candidates", prepared.candidates),
+    )
