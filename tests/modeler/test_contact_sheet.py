@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cryolattice.errors import InvalidInputError
+from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler.column_pictures import projected_columns, sector
-from cryolattice_modeler.contact_sheet import draw_contact_sheet
+from cryolattice_modeler.contact_sheet import Section, draw_contact_sheet
 from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.drawings import draw
 from cryolattice_modeler.orderings import enumerate_orderings
 from cryolattice_modeler.supercell import disordered_supercell
 
@@ -53,17 +56,17 @@ def count(picture: Image.Image, colour: tuple[int, int, int]) -> int:
 def test_the_sheet_shows_what_is_there(cubic: ParentCrystal) -> None:
     layout = disordered_supercell(cubic, (2, 2, 1))
     orderings = list(enumerate_orderings(cubic, (2, 2, 1)))
-    full = dict(draw_contact_sheet(layout, orderings, total=495, classes=35))
+    full = dict(draw_contact_sheet("all", [Section(layout, 4, "", 35, orderings)]))
     assert list(full) == ["orderings.png", "orderings.pdf"]
     assert full["orderings.pdf"].startswith(b"%PDF")
-    few = dict(draw_contact_sheet(layout, orderings[:7], total=495, classes=7))
+    few = dict(draw_contact_sheet("few", [Section(layout, 4, "", 7, orderings)]))
     sheet, row = (Image.open(io.BytesIO(f["orderings.png"])) for f in (full, few))
     assert sheet.width == row.width == 1401
     assert sheet.height > 3 * row.height
     # the same number of atoms in each picture, apart from those drawn on two edges
     assert 4 < count(sheet, BLUE) / count(row, BLUE) < 6
     assert count(sheet, VERMILION) > 3 * count(row, VERMILION) > 0
-    assert dict(draw_contact_sheet(layout, orderings[:7], total=495, classes=7)) == few
+    assert dict(draw_contact_sheet("few", [Section(layout, 4, "", 7, orderings)])) == few
 
 
 def test_many_orderings_take_pages(make_cif: MakeCif) -> None:
@@ -71,6 +74,30 @@ def test_many_orderings_take_pages(make_cif: MakeCif) -> None:
     parent = read_parent_crystal(make_cif((4, 4, 4, 90, 90, 90), atoms), "low.cif")
     layout = disordered_supercell(parent, (8, 1, 1))
     orderings = list(enumerate_orderings(parent, (8, 1, 1)))
-    files = dict(draw_contact_sheet(layout, orderings * 4, total=280, classes=4 * len(orderings)))
+    section = Section(layout, 8, "", 4 * len(orderings), orderings * 4)
+    files = dict(draw_contact_sheet("many", [section]))
     assert list(files)[:2] == ["orderings-1.png", "orderings-2.png"]
     assert len(re.findall(rb"/Type /Page\b", files["orderings.pdf"])) == len(files) - 1
+
+
+def test_a_sheet_of_a_matrix_is_drawn_at_the_scale_of_the_parent(cubic: ParentCrystal) -> None:
+    matrix = [[1, -1, 0], [1, 1, 0], [0, 0, 2]]
+    columns = projected_columns(disordered_supercell(cubic, matrix), 4)
+    assert columns.unit_angstrom == pytest.approx(4.7)
+    assert columns.spacing_angstrom == pytest.approx(4.7 / 2)
+    assert np.allclose(np.linalg.norm(columns.edges_angstrom, axis=1), 4.7 * np.sqrt(2))
+
+
+def test_a_sheet_of_every_supercell_up_to_an_index(cubic_text: str) -> None:
+    crystal = modeler_pb2.Crystal(cif=cubic_text, file_name="parent.cif")
+    drawn = dict(draw(modeler_pb2.DrawOrderingsRequest(parent_crystal=crystal, up_to_index=2)))
+    one = dict(draw(modeler_pb2.DrawOrderingsRequest(parent_crystal=crystal, up_to_index=1)))
+    assert list(drawn) == list(one) == ["orderings.png", "orderings.pdf"]
+    # in the four cells 1, 3 + 2 + 1 pictures, in each a third of the sites vacant
+    sheet, least = (Image.open(io.BytesIO(files["orderings.png"])) for files in (drawn, one))
+    assert sheet.height > 2.5 * least.height
+    assert count(sheet, BLUE) > 5 * count(least, BLUE) > 0
+    both = modeler_pb2.DrawOrderingsRequest(parent_crystal=crystal, up_to_index=2)
+    both.supercell.a = 2
+    with pytest.raises(InvalidInputError, match="leave out supercell"):
+        draw(both)

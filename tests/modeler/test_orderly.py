@@ -63,16 +63,31 @@ def test_each_orbit_comes_once_with_its_size(group: np.ndarray, data: st.DataObj
         assert not orbit & covered
         covered |= orbit
     assert covered == expected
+    place = data.draw(st.integers(0, len(found) - 1))
+    begin = np.array(found[place][0], dtype=np.uint8)
+    again = [
+        tuple(codes)
+        for batch in canonical_arrangements(layers, group, begin)
+        for codes in batch.codes.tolist()
+    ]
+    assert again == [codes for codes, _ in found[place:]]
 
 
-@pytest.mark.parametrize(("sites", "chosen"), [(63, 2), (64, 2), (65, 2), (130, 2), (70, 69)])
+@pytest.mark.parametrize(
+    ("sites", "chosen"), [(63, 2), (64, 2), (65, 2), (130, 128), (70, 69), (70, 2)]
+)
 def test_more_sites_than_bits_in_a_word(sites: int, chosen: int) -> None:
     """Necklaces: subsets of a ring up to rotation."""
     ring = (np.arange(sites)[:, None] + np.arange(sites)) % sites
-    batches = list(canonical_arrangements([Layer(0, sites, chosen, 1)], ring.astype(np.int32)))
-    assert sum(len(b.codes) for b in batches) == sites // chosen
+    layers, group = [Layer(0, sites, chosen, 1)], ring.astype(np.int32)
+    batches = list(canonical_arrangements(layers, group))
+    assert sum(len(b.codes) for b in batches) == -(-math.comb(sites, chosen) // sites)
     assert sum(int(b.multiplicities.sum()) for b in batches) == math.comb(sites, chosen)
     assert all((b.codes.sum(axis=1) == chosen).all() for b in batches)
+    codes = np.concatenate([b.codes for b in batches])
+    middle = len(codes) // 2
+    rest = canonical_arrangements(layers, group, codes[middle])
+    assert np.array_equal(np.concatenate([b.codes for b in rest]), codes[middle:])
 
 
 def test_first_results_come_at_once_and_in_small_batches() -> None:

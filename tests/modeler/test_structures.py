@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_modeler.candidates import distinct_views, equivalent_projections
+from cryolattice_modeler.candidates import equivalent_projections
 from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
 from cryolattice_modeler.orderings import enumerate_orderings
 from cryolattice_modeler.structures import Model, build_models
-from cryolattice_modeler.supercell import disordered_supercell
 
 MakeCif = Callable[..., str]
 CLUSTERS = {"B1": "BH4", "N1": "NH2"}
@@ -157,17 +156,6 @@ def test_columns_group_views_that_project_alike(cubic: ParentCrystal) -> None:
             for counter, area in zip(totals, areas, strict=True)
         ]
         assert all(one == scaled[0] for one in scaled)
-
-
-def test_known_numbers_of_projections(cubic: ParentCrystal) -> None:
-    viewed = distinct_views(
-        disordered_supercell(cubic, (2, 2, 2)),
-        enumerate_orderings(cubic, (2, 2, 2)),
-        zone_axes="c",
-        include_disordered=False,
-    )
-    assert len(viewed) == 7_789
-    assert len(equivalent_projections(viewed)) == 1_215
 
 
 def test_shared_sites_and_two_sublattices(make_cif: MakeCif) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ class Columns:
     Attributes
     ----------
     edges_angstrom : (2, 2) array
-        The parent's a and b in the plane, a along x.
+        Axes a and b of the layout's parent in the plane, a along x.
     repeats : (int, int)
         Parent cells along a and b.
     fixed : list of (element, (n, 2) array)
@@ -31,6 +33,8 @@ class Columns:
         Columns of the disordered sites.
     column_of_site : (n,) int array
         Of every disordered site.
+    unit_angstrom : float
+        What is drawn as long as an edge of the parent crystal's cell.
     """
 
     edges_angstrom: NDArray[np.float64]
@@ -38,6 +42,15 @@ class Columns:
     fixed: list[tuple[str, NDArray[np.float64]]]
     places: NDArray[np.float64]
     column_of_site: NDArray[np.int64]
+    unit_angstrom: float
+
+    @cached_property
+    def spacing_angstrom(self) -> float:
+        """Least distance between two columns of disordered sites, repeats included."""
+        steps = np.array(list(itertools.product((-1, 0, 1), repeat=2))) * self.repeats
+        gaps = self.places[:, None, None] + steps - self.places[None, :, None]
+        lengths = np.linalg.norm(gaps.reshape(-1, 2) @ self.edges_angstrom, axis=1)
+        return float(lengths[lengths > _SAME_COLUMN].min())
 
     def shares(self, ordering: Ordering, species: Sequence[str]) -> NDArray[np.float64]:
         """Return how much of each column each species fills, (columns, species)."""
@@ -48,12 +61,14 @@ class Columns:
         return np.asarray(filled / np.bincount(self.column_of_site)[:, None], dtype=np.float64)
 
 
-def projected_columns(layout: DisorderedSupercell) -> Columns:
+def projected_columns(layout: DisorderedSupercell, cells: int | None = None) -> Columns:
     """Work out the columns of a supercell.
 
     Parameters
     ----------
     layout : DisorderedSupercell
+    cells : int, optional
+        Cells of the parent crystal in it, where the layout's own parent has a larger cell.
 
     Returns
     -------
@@ -69,12 +84,16 @@ def projected_columns(layout: DisorderedSupercell) -> Columns:
         places = (np.array(site.fractional) + layout.cells)[:, :2] % size
         fixed.setdefault(element, []).append(places)
     places, column_of_site = _merged(layout.fractional[:, :2], size)
+    edges = _plane_edges(layout.parent.cell_angstrom)
+    share = layout.cell_count / (cells or layout.cell_count)
+    cube = (share * abs(np.linalg.det(layout.parent.cell_angstrom))) ** (1 / 3)
     return Columns(
-        edges_angstrom=_plane_edges(layout.parent.cell_angstrom),
+        edges_angstrom=edges,
         repeats=(m, n),
         fixed=[(e, _merged(np.concatenate(p), size)[0]) for e, p in sorted(fixed.items())],
         places=places,
         column_of_site=column_of_site,
+        unit_angstrom=min(float(np.linalg.norm(edges, axis=1).min()), float(cube)),
     )
 
 

@@ -69,7 +69,7 @@ def count(request: modeler_pb2.CountOrderingsRequest) -> modeler_pb2.CountOrderi
 
     parent = read_parent(request.parent_crystal)
     if request.up_to_index:
-        found = _superlattices(parent, request, limit=None)
+        found = asked_superlattices(parent, request, limit=None)
         return modeler_pb2.CountOrderingsResponse(
             total=str(sum(item.total for item in found)),
             classes=str(sum(item.classes for item in found)),
@@ -122,7 +122,7 @@ def enumerate_orderings(
             raise InvalidInputError(
                 "sample goes with one supercell: leave out up_to_index", field="sample"
             )
-        found = _superlattices(parent, request, limit=limit)
+        found = asked_superlattices(parent, request, limit=limit)
         return (
             answer(ordering, _superlattice(item)) for item in found for ordering in item.orderings()
         )
@@ -159,12 +159,15 @@ def _answer(
     return answer
 
 
-def _superlattices(
+def asked_superlattices(
     parent: ParentCrystal,
-    request: modeler_pb2.CountOrderingsRequest | modeler_pb2.EnumerateOrderingsRequest,
+    request: modeler_pb2.CountOrderingsRequest
+    | modeler_pb2.EnumerateOrderingsRequest
+    | modeler_pb2.DrawOrderingsRequest,
     *,
     limit: int | None,
 ) -> list[Superlattice]:
+    """Return the supercells of up to so many cells; errors as `superlattices`."""
     from cryolattice_modeler.superlattices import superlattices  # noqa: PLC0415
 
     if request.HasField("supercell"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from cryolattice.errors import InvalidInputError, LimitExceededError
 from cryolattice.jobs.kinds import Inputs, JobKind
-from cryolattice_api.common.v1.crystal_pb2 import PlaneCell, Supercell
+from cryolattice_api.common.v1.crystal_pb2 import PlaneCell
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler.enumeration import read_parent, supercell_size
@@ -68,20 +68,6 @@ def describe(crystal: modeler_pb2.Crystal) -> modeler_pb2.DescribeCrystalRespons
         angles_deg=np.degrees(np.arccos(np.clip(cosines, -1, 1))).tolist(),
         plane_cells=[PlaneCell(**asdict(projected_cell(parent, axis))) for axis in range(3)],
     )
-
-
-def draw(crystal: modeler_pb2.Crystal, supercell: Supercell) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a contact sheet of all classes; errors as `enumerate_orderings`."""
-    from cryolattice_modeler.contact_sheet import draw_contact_sheet  # noqa: PLC0415
-    from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
-    from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
-    from cryolattice_modeler.supercell import disordered_supercell, in_supercell  # noqa: PLC0415
-
-    parent, sizes = in_supercell(read_parent(crystal), supercell_size(supercell))
-    total, classes = count_orderings(parent, sizes)
-    orderings = enumerate_orderings(parent, sizes)
-    layout = disordered_supercell(parent, sizes)
-    return draw_contact_sheet(layout, orderings, total=total, classes=classes)
 
 
 def beam_directions(

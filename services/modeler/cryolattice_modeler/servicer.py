@@ -11,7 +11,7 @@ import grpc.aio
 
 from cryolattice.server.backend import Backend
 from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
-from cryolattice_modeler import enumeration, jobs, ordering_job, view_lists
+from cryolattice_modeler import drawings, enumeration, jobs, ordering_job, view_lists
 
 _BATCH = 64
 _PART_BYTES = 1 << 20
@@ -55,7 +55,7 @@ class ModelerServicer(modeler_pb2_grpc.ModelerServiceServicer):
         request: modeler_pb2.DrawOrderingsRequest,
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[modeler_pb2.DrawOrderingsResponse]:
-        files = await asyncio.to_thread(jobs.draw, request.parent_crystal, request.supercell)
+        files = await asyncio.to_thread(drawings.draw, request)
         async for name, part in _parts(files):
             yield modeler_pb2.DrawOrderingsResponse(file_name=name, content=part)
 

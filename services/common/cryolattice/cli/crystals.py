@@ -157,7 +157,7 @@ def enumerate_orderings(
         return
     _print_result(result, "parent" if supercell is not None else "supercell")
     if out is not None:
-        sheet = "" if "superlattices" in result or "sample" in result else " and a contact sheet"
+        sheet = "" if "sample" in result else " and a contact sheet"
         console.print(f"CIFs{sheet} in {escape(str(out))}")
 
 

@@ -74,7 +74,7 @@ def enumerate_orderings(
         CIF of the parent crystal.
     options : EnumerateOptions
     out : Path, optional
-        A new folder for one CIF each, ``orderings.json``, and of one whole supercell a contact
+        A new folder for one CIF each, ``orderings.json``, and unless it is a sample a contact
         sheet (a PNG a page, ``orderings.pdf``).
     on_progress : callable, optional
         Is called with how many of how many are there.
@@ -135,7 +135,7 @@ def enumerate_orderings(
         if folder is not None:
             text = json.dumps(result, indent=2) + "\n"
             (folder / "orderings.json").write_text(text, encoding="utf-8")
-            if options.up_to_index is None and options.sample is None:
+            if options.sample is None:
                 write_files(folder, _contact_sheet(lab, request, on_page))
     return result
 
@@ -241,7 +241,9 @@ def _contact_sheet(
 ) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     request = modeler_pb2.DrawOrderingsRequest(
-        parent_crystal=asked.parent_crystal, supercell=asked.supercell
+        parent_crystal=asked.parent_crystal,
+        supercell=asked.supercell if asked.HasField("supercell") else None,
+        up_to_index=asked.up_to_index,
     )
     for response in lab.stream(lab.modeler.DrawOrderings, request):
         files[response.file_name] = files.get(response.file_name, b"") + response.content
