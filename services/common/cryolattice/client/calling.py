@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import grpc
 from google.protobuf.message import Message
@@ -41,9 +42,12 @@ class Calling:
         return not self._closing.alive
 
     def call(self, method: Callable[..., Any], request: Message) -> Any:
-        """Make a unary call of one of the stubs; errors are those of `cryolattice.errors`."""
+        """Make a unary call of one of the stubs; errors are those of `cryolattice.errors`.
+
+        One that creates a job gets a request id where it has none: tried again, it makes one job.
+        """
         self._require_open()
-        return call(self.address, method, request)
+        return call(self.address, method, _repeatable(request))
 
     def stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
         """Make a streaming call of one of the stubs."""
@@ -53,3 +57,12 @@ class Calling:
     def _require_open(self) -> None:
         if self.closed:
             raise PreconditionError("this connection is closed: connect again")
+
+
+def _repeatable(request: Message) -> Message:
+    if getattr(request, "request_id", None) != "":
+        return request
+    named = type(request)()
+    named.CopyFrom(request)
+    named.request_id = str(uuid4())  # type: ignore[attr-defined]
+    return named

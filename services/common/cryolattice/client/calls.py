@@ -1,4 +1,4 @@
-"""Calling a server: deadlines, retries, and its errors restored as ours."""
+"""Calling a server: channels, and its errors restored as ours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import grpc
 from grpc_status import rpc_status
 
 from cryolattice.client.routing import RoutedChannel, parse_addresses
+from cryolattice.client.service_config import service_config
 from cryolattice.error_status import from_status
 from cryolattice.errors import (
     CryolatticeError,
@@ -20,17 +21,11 @@ from cryolattice.errors import (
 )
 from cryolattice.telemetry.tracing import tracing
 
-UNARY_SECONDS = 60.0
 SERVICES_REMEDY = (
     "install cryolattice-modeler, cryolattice-simulator and cryolattice-analyzer, or name the "
     "HOST:PORT of a deployment"
 )
 _LARGEST_RESPONSE = 64 << 20
-
-_SERVICE_CONFIG = """{"methodConfig": [{
-  "name": [{}],
-  "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "2s",
-                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
 
 
 def open_channel(server: str) -> grpc.Channel:
@@ -53,7 +48,7 @@ def _open_channel(address: str) -> grpc.Channel:
     channel = grpc.insecure_channel(
         address,
         options=[
-            ("grpc.service_config", _SERVICE_CONFIG),
+            ("grpc.service_config", service_config()),
             ("grpc.enable_http_proxy", 0),
             # a page of jobs holds the crystal of each
             ("grpc.max_receive_message_length", _LARGEST_RESPONSE),
@@ -105,10 +100,8 @@ def _not_served(address: str, details: str) -> CryolatticeError:
     )
 
 
-def call[Response](
-    address: str, method: Callable[..., Response], request: object, timeout: float = UNARY_SECONDS
-) -> Response:
-    """Make a unary call.
+def call[Response](address: str, method: Callable[..., Response], request: object) -> Response:
+    """Make a unary call; the channel's service config has its deadline and retries.
 
     Raises
     ------
@@ -116,7 +109,7 @@ def call[Response](
         What the server raised.
     """
     try:
-        return method(request, timeout=timeout)
+        return method(request)
     except grpc.RpcError as error:
         raise restored(error, address) from None
 

@@ -16,7 +16,6 @@ from cryolattice.store.manifest import MANIFEST_KEY
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import dataset_pb2, dataset_service_pb2
 
-_UPLOAD_SECONDS = 600.0
 _PART_BYTES = 1 << 20
 
 
@@ -50,8 +49,8 @@ class DatasetCalls(Calling):
         """List what no committed dataset and no job needs; with `remove`, remove it."""
         request = dataset_service_pb2.CollectGarbageRequest(remove=remove)
         request.older_than.FromTimedelta(timedelta(seconds=older_than_seconds))
-        response: dataset_service_pb2.CollectGarbageResponse = call(
-            self.address, self._datasets.CollectGarbage, request, _UPLOAD_SECONDS
+        response: dataset_service_pb2.CollectGarbageResponse = self.call(
+            self._datasets.CollectGarbage, request
         )
         return response
 
@@ -104,7 +103,7 @@ class DatasetCalls(Calling):
                     while data := file.read(_PART_BYTES):
                         yield dataset_service_pb2.UploadFileRequest(data=data)
 
-            response = call(self.address, self._datasets.UploadFile, parts(), _UPLOAD_SECONDS)
+            response = call(self.address, self._datasets.UploadFile, parts())
         dataset = response.dataset
         return dataset_pb2.DatasetRef(
             name=dataset.name,
