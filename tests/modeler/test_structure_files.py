@@ -6,7 +6,7 @@ import ase
 import ase.io
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, graphene, molecule
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
 from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
@@ -52,6 +52,36 @@ def test_broken_files_say_what_they_are_not() -> None:
     molecule = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]], cell=[5, 5, 5], pbc=False)
     with pytest.raises(UnreadableFileError, match="periodic along all three"):
         read_parent_crystal(written(molecule, "extxyz"), "water")
+
+
+def test_formats_that_the_name_tells() -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    for file_format, name in (("xsf", "salt.xsf"), ("gen", "salt.gen"), ("v-sim", "salt.ascii")):
+        text = written(salt, file_format)
+        parent = read_parent_crystal(text, name, require_disorder=False)
+        assert parent.space_group == "Fm-3m"
+        again = read_parent_crystal(text, "it", require_disorder=False, file_format=file_format)
+        assert again.sites == parent.sites
+    with pytest.raises(InvalidInputError, match="'db' is not read"):
+        read_parent_crystal(text, "salt", file_format="db")
+
+
+def test_molecules_and_layers() -> None:
+    water = molecule("H2O")
+    pdb = written(water, "proteindatabank")
+    with pytest.raises(UnreadableFileError, match=r"water.pdb: .*--cell A B C") as caught:
+        read_parent_crystal(pdb, "water.pdb")
+    assert caught.value.field == "cell"
+    with pytest.raises(InvalidInputError, match=r"span 0 x 1.526 x 0.596.* larger"):
+        read_parent_crystal(pdb, "water.pdb", box_angstrom=[1, 1, 1])
+    boxed = read_parent_crystal(pdb, "water.pdb", box_angstrom=[8, 9, 10], require_disorder=False)
+    assert boxed.open_axes == (0, 1, 2)
+    middle = boxed.fractional * [8, 9, 10]
+    ends = (middle.max(axis=0) + middle.min(axis=0)) / 2
+    assert ends == pytest.approx([4, 4.5, 5], abs=1e-3)
+    sheet = read_parent_crystal(written(graphene(), "extxyz"), "sheet", require_disorder=False)
+    assert sheet.open_axes == (2,)
+    assert np.linalg.norm(sheet.cell_angstrom, axis=1) == pytest.approx([2.46, 2.46, 6])
 
 
 def test_a_left_handed_cell_does_not_mirror_the_crystal() -> None:

@@ -113,6 +113,10 @@ def test_simulate(lab: cryolattice.Lab, command: Command) -> None:
         *("--thickness-step", 18.8),
     )
     assert found.to_dict() == told
+    image = found.images["image"]
+    assert image.dims == ("thickness", "defocus", "y", "x")
+    # two cells of 9.4 angstrom
+    assert image.sizes["x"] * float(image["x"][1]) == pytest.approx(18.8, abs=0.13)
     psi = found.beams["psi"]
     assert psi.dims == ("model", "b_level", "thickness", "beam")
     np.testing.assert_allclose(psi["thickness"], 18.8 * np.arange(1, 17))

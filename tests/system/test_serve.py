@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import mrcfile
 import pytest
 
 from cryolattice.ledger.ledger import Ledger
@@ -82,13 +83,21 @@ def test_the_served_answer_is_the_embedded_one(deployment: Deployment, cryolatti
 def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) -> None:
     out = tmp_path / "simulated"
     outcome = deployment.run(
-        *("simulate", PARENT, "--thickness-step", 18.8, "--defocus", 2500),
+        *("simulate", PARENT, "--thickness", "18.8:300.8:18.8", "--defocus", 2500),
+        *("--dose", 22, "--pixel-size", 0.5, "--format", "mrc"),
         *("--out", out, "--server", deployment.address, "--json"),
     )
     assert outcome.code == 0, outcome.err
     dataset = outcome.json
     assert dataset["kind"] == "beams"
-    assert (out / "thickness_series.png").exists()
+    assert dataset["images"]["kind"] == "images"
+    for name in ("thickness_series", "image", "projected_potential", "exit_wave", "diffraction"):
+        assert (out / f"{name}.png").exists()
+    with mrcfile.open(out / "image.mrc") as mrc:
+        assert mrc.data.shape == (16, 19, 19)
+        assert float(mrc.voxel_size.x) == 0.5
+        # within four standard errors of the dose, less what is scattered beyond the beams
+        assert mrc.data.mean() == pytest.approx(22 * 0.5**2, rel=0.1)
     name = dataset["name"].rsplit("/", 1)[-1]
     verified = deployment.run("datasets", "verify", name, "--server", deployment.address)
     assert verified.code == 0

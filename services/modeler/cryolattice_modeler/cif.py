@@ -67,6 +67,8 @@ class CifContent:
         As declared by the file; empty when only operations are listed.
     atoms : tuple of CifAtom
     warnings : tuple of str
+    open_axes : tuple of int
+        Along which nothing repeats: those of a layer's height, or of a box around a molecule.
     """
 
     cell_angstrom: NDArray[np.float64]
@@ -75,6 +77,7 @@ class CifContent:
     space_group: str
     atoms: tuple[CifAtom, ...]
     warnings: tuple[str, ...]
+    open_axes: tuple[int, ...] = ()
 
 
 def read_cif(data: bytes | str, name: str) -> CifContent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -80,6 +81,8 @@ class ParentCrystal:
     declared_space_group : str
         The file's own word.
     warnings : tuple of str
+    open_axes : tuple of int
+        Axes along which nothing repeats, see `CifContent`.
     """
 
     name: str
@@ -90,6 +93,7 @@ class ParentCrystal:
     space_group: str
     declared_space_group: str
     warnings: tuple[str, ...]
+    open_axes: tuple[int, ...] = ()
 
     @property
     def fractional(self) -> NDArray[np.float64]:
@@ -107,9 +111,14 @@ class ParentCrystal:
 
 
 def read_parent_crystal(
-    data: bytes | str, name: str, *, require_disorder: bool = True
+    data: bytes | str,
+    name: str,
+    *,
+    require_disorder: bool = True,
+    file_format: str = "",
+    box_angstrom: Sequence[float] = (),
 ) -> ParentCrystal:
-    """Read the parent crystal from a CIF, a POSCAR or an extended XYZ file.
+    """Read the parent crystal from a CIF, or a file that ASE reads.
 
     Parameters
     ----------
@@ -119,6 +128,8 @@ def read_parent_crystal(
         Name to show in messages.
     require_disorder : bool
         Refuse a crystal in which there is nothing to order.
+    file_format, box_angstrom
+        As `read_structure`.
 
     Returns
     -------
@@ -133,7 +144,7 @@ def read_parent_crystal(
     NothingToOrderError
         If every site is fully occupied by one element and `require_disorder` is set.
     """
-    content = read_structure(data, name)
+    content = read_structure(data, name, file_format=file_format, box_angstrom=box_angstrom)
     parent = _with_symmetry(_expand(content, name), content, name)
     if require_disorder and not parent.disordered_orbits:
         raise NothingToOrderError(
@@ -290,6 +301,7 @@ def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) 
         space_group=str(dataset.international),
         declared_space_group=content.space_group,
         warnings=tuple(warnings),
+        open_axes=content.open_axes,
     )
 
 

@@ -38,7 +38,13 @@ def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) 
             "parent_crystal.cif is empty: give the text of a CIF", field="parent_crystal.cif"
         )
     name = crystal.file_name or "the parent crystal"
-    return read_parent_crystal(crystal.cif, name, require_disorder=require_disorder)
+    return read_parent_crystal(
+        crystal.cif,
+        name,
+        require_disorder=require_disorder,
+        file_format=crystal.format,
+        box_angstrom=crystal.box_angstrom,
+    )
 
 
 def supercell_size(supercell: Supercell) -> SupercellSize:

@@ -100,6 +100,8 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
     spec.selection = spec.selection or modeler_pb2.SELECTION_ALL_ORDERINGS
     spec.zone_axes = spec.zone_axes or modeler_pb2.ZONE_AXES_C
     spec.hydrogens = spec.hydrogens or modeler_pb2.HYDROGENS_MEAN
+    if spec.selection == modeler_pb2.SELECTION_ORTHOGONAL:
+        return _prepare_orthogonal(spec)
     if spec.selection not in modeler_pb2.Selection.values():
         raise InvalidInputError(f"selection {spec.selection} is unknown", field="selection")
     if spec.selection != modeler_pb2.SELECTION_ALL_ORDERINGS and spec.ordering_ids:
@@ -126,8 +128,7 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
         trial = chosen_models(spec, parent, cells, views=options, first_only=True)
         models = (len(spec.ordering_ids) or models) * len(trial)
         bytes_per_model = sum(len(model.numbers) for model in trial) / len(trial) * _BYTES_PER_ATOM
-    # the name is for messages: it must not make another dataset of the same crystal
-    spec.parent_crystal.file_name = ""
+    _forget_name(spec.parent_crystal)
     return JobEstimate(
         tile_count=1,
         store_bytes=round(models * bytes_per_model),
@@ -140,6 +141,53 @@ def _view_options(spec: modeler_pb2.ModelsSpec) -> dict[str, Any]:
     if spec.hydrogens not in _HYDROGENS:
         raise InvalidInputError(f"hydrogens {spec.hydrogens} is unknown", field="hydrogens")
     return {"zone_axes": beam_directions(spec), "hydrogens": _HYDROGENS[spec.hydrogens]}
+
+
+def _prepare_orthogonal(spec: modeler_pb2.ModelsSpec) -> JobEstimate:
+    model, _ = _orthogonal(spec)
+    _forget_name(spec.parent_crystal)
+    return JobEstimate(
+        tile_count=1,
+        store_bytes=round(_BYTES_PER_MODEL + _BYTES_PER_ATOM * len(model.numbers)),
+        core_seconds=1.0,
+        worker_peak_bytes=PROCESS_BYTES + _PEAK_BYTES_PER_MODEL,
+    )
+
+
+def _forget_name(crystal: modeler_pb2.Crystal) -> None:
+    """Keep what the file's name says of its format: it must not make another dataset."""
+    from cryolattice_modeler.structure_files import told_by_content, told_by_name  # noqa: PLC0415
+
+    known = told_by_content(crystal.cif)
+    crystal.format = "" if known else crystal.format or told_by_name(crystal.file_name)
+    crystal.file_name = ""
+
+
+def _orthogonal(spec: modeler_pb2.ModelsSpec) -> tuple[Model, dict[str, Any]]:
+    from cryolattice_modeler.given_crystal import given_crystal  # noqa: PLC0415
+
+    if (
+        spec.ordering_ids
+        or spec.transforms.steps
+        or spec.hydrogens not in _HYDROGENS
+        or len(spec.directions) > 1
+    ):
+        raise InvalidInputError(
+            "selection ORTHOGONAL takes one direction, a known way of hydrogens, no ordering_ids "
+            "and no transforms",
+            field="selection",
+        )
+    beam = beam_directions(spec)
+    options: dict[str, Any] = {"hydrogens": _HYDROGENS[spec.hydrogens]}
+    cells = spec.supercell
+    return given_crystal(
+        read_parent(spec.parent_crystal, require_disorder=False),
+        (0, 0, 1) if isinstance(beam, str) else beam[0],
+        (cells.a or 1, cells.b or 1, cells.c or 1),
+        clusters=dict(spec.clusters),
+        seed=spec.seed,
+        **options,
+    )
 
 
 def _parent_and_cells(spec: modeler_pb2.ModelsSpec) -> tuple[ParentCrystal, SupercellSize]:
@@ -158,6 +206,12 @@ def run_models(context: JobContext, spec: modeler_pb2.ModelsSpec) -> None:
     """Build the models and write them; errors as `chosen_models`."""
     from cryolattice_modeler.chosen_models import chosen_models  # noqa: PLC0415
 
+    if spec.selection == modeler_pb2.SELECTION_ORTHOGONAL:
+        model, setting = _orthogonal(spec)
+        write_models([model], context.output)
+        context.output.add_json("setting.json", setting)
+        context.progress(3, 3, "done")
+        return
     parent, cells = _parent_and_cells(spec)
     context.progress(0, 3, "reading the parent")
     models = chosen_models(

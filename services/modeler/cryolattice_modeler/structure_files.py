@@ -1,23 +1,76 @@
-"""Crystals from files of other programs: CIF, POSCAR and extended XYZ, told apart by content."""
+"""Crystals from files of other programs, through ASE.
+
+CIF, POSCAR, XYZ and PDB are told apart by their content, other formats by the file's name.
+"""
 
 from __future__ import annotations
 
-import io
 import re
+import tempfile
+import warnings
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path, PurePath
 
 import ase
 import ase.io
 import numpy as np
 
-from cryolattice.errors import UnreadableFileError
+from cryolattice.errors import InvalidInputError, UnreadableFileError
 from cryolattice_modeler.cif import CifAtom, CifContent, read_cif
 from cryolattice_modeler.occupancy import occupancy_fraction
 
 _OCCUPANCY_ARRAYS = ("occupancy", "occupancies")
+_TOLD_BY_CONTENT = {"vasp": "POSCAR", "extxyz": "extended XYZ", "proteindatabank": "PDB"}
+# text formats with a cell whose readers in ASE open no other file; by extension or whole name
+_TOLD_BY_NAME = {
+    ".ascii": "v-sim",
+    ".cell": "castep-cell",
+    ".cfg": "cfg",
+    ".cube": "cube",
+    ".gen": "gen",
+    ".gro": "gromacs",
+    ".res": "res",
+    ".struct": "struct",
+    ".xsf": "xsf",
+    ".xtl": "mustem",
+    "geometry.in": "aims",
+}
+_BOX_EDGES = 3
+_PERIODIC_AXES = 2
+# room above and below a layer whose file has no third axis
+_LAYER_MARGIN_ANGSTROM = 3.0
+# a PDB of a molecule has a cell of 1 angstrom
+_LEAST_VOLUME_PER_ATOM = 1.0
 
 
-def read_structure(data: bytes | str, name: str) -> CifContent:
+def told_by_name(name: str) -> str:
+    """Return ASE's name of the format of a file of this name; empty where it does not tell."""
+    path = PurePath(name.lower())
+    return _TOLD_BY_NAME.get(path.name, _TOLD_BY_NAME.get(path.suffix, ""))
+
+
+def told_by_content(data: bytes | str) -> str:
+    """Return ASE's name of the format; empty where the content does not tell.
+
+    A POSCAR has a number alone in its second line, XYZ in its first, with an atom in its third.
+    """
+    text = data.decode("latin-1") if isinstance(data, bytes) else data
+    lines = [*text.splitlines()[:3], "", "", ""]
+    if re.fullmatch(r"\s*\d+\s*", lines[0]) and (
+        "Lattice=" in lines[1] or re.match(r"\s*[A-Z][a-z]?\d*\s+[-+.\d]", lines[2])
+    ):
+        return "extxyz"
+    if re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*", lines[1]) and not lines[0].startswith("data_"):
+        return "vasp"
+    if re.search(r"^(CRYST1|ATOM  |HETATM)[ \d]", text, re.MULTILINE) and "_atom_site" not in text:
+        return "proteindatabank"
+    return ""
+
+
+def read_structure(
+    data: bytes | str, name: str, *, file_format: str = "", box_angstrom: Sequence[float] = ()
+) -> CifContent:
     """Read a crystal, whichever of the formats it is in.
 
     Parameters
@@ -26,50 +79,111 @@ def read_structure(data: bytes | str, name: str) -> CifContent:
         The file's content.
     name : str
         Name to show in messages.
+    file_format : str
+        ASE's name of the format, where the content does not tell; by default as `told_by_name`.
+    box_angstrom : sequence of float
+        Edges of a box in whose middle the atoms are put, instead of the file's cell.
 
     Returns
     -------
     CifContent
-        POSCAR and extended XYZ list every atom, so that only the identity is among the operations;
-        an ``occupancy`` column of extended XYZ holds partial occupancies.
+        Formats but CIF list every atom, so that only the identity is among the operations; an
+        ``occupancy`` column of extended XYZ holds partial occupancies.
 
     Raises
     ------
     UnreadableFileError
         If it is none of them, or one with a mistake in it.
     InvalidInputError
-        If an occupancy is not above 0 and at most 1.
+        If an occupancy is not above 0 and at most 1; if there is no cell, or the box is too small.
     """
-    file_format = _format(data)
-    if file_format == "cif":
+    known = told_by_content(data) or file_format or told_by_name(name)
+    if not known:
+        if len(box_angstrom):
+            raise InvalidInputError(
+                f"{name}: a CIF has its own cell, so that there can be no other: leave it out",
+                field="cell",
+            )
         return read_cif(data, name)
-    text = data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data
-    shown = "POSCAR" if file_format == "vasp" else "extended XYZ"
-    try:
-        read = ase.io.read(io.StringIO(text), format=file_format)
-    except Exception as error:  # ASE's readers raise whatever a bad line leads to
-        raise UnreadableFileError(
-            f"{name}: not a valid {shown} file: {error}", field="parent"
-        ) from error
-    atoms = read if isinstance(read, ase.Atoms) else read[-1]
-    if not len(atoms) or not np.all(atoms.pbc) or not abs(atoms.cell.volume) > 0:
-        raise UnreadableFileError(
-            f"{name}: the {shown} file describes no crystal: it takes atoms in a cell that is "
-            "periodic along all three axes",
-            field="parent",
-        )
+    atoms = _read(data, name, known)
+    if len(box_angstrom):
+        _put_into_box(atoms, name, box_angstrom)
+    else:
+        _complete_cell(atoms, name)
     return _content(atoms)
 
 
-def _format(data: bytes | str) -> str:
-    """Tell the format: a POSCAR has a number alone in its second line, XYZ in its first."""
-    text = data.decode("latin-1") if isinstance(data, bytes) else data
-    lines = [*text.splitlines()[:2], "", ""]
-    if re.fullmatch(r"\s*\d+\s*", lines[0]) and "Lattice=" in lines[1]:
-        return "extxyz"
-    if re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*", lines[1]) and not lines[0].startswith("data_"):
-        return "vasp"
-    return "cif"
+def _read(data: bytes | str, name: str, file_format: str) -> ase.Atoms:
+    if file_format not in _TOLD_BY_CONTENT and file_format not in _TOLD_BY_NAME.values():
+        raise InvalidInputError(
+            f"{name}: the format {file_format!r} is not read: give a CIF, POSCAR, extended XYZ or "
+            "PDB",
+            field="format",
+        )
+    raw = data if isinstance(data, bytes) else data.encode()
+    try:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # some of ASE's readers want a file
+            path = Path(folder) / "structure"
+            path.write_bytes(raw)
+            read = ase.io.read(path, format=file_format)
+    except Exception as error:  # ASE's readers raise whatever a bad line leads to
+        shown = _TOLD_BY_CONTENT.get(file_format, file_format)
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableFileError(
+            f"{name}: not a valid {shown} file: {said}", field="parent"
+        ) from error
+    atoms = read if isinstance(read, ase.Atoms) else read[-1]
+    if not len(atoms):
+        raise UnreadableFileError(f"{name}: lists no atoms", field="parent")
+    return atoms
+
+
+def _put_into_box(atoms: ase.Atoms, name: str, box_angstrom: Sequence[float]) -> None:
+    edges = np.asarray(box_angstrom, dtype=np.float64)
+    if edges.shape != (_BOX_EDGES,) or not np.all(np.isfinite(edges) & (edges > 0)):
+        shown = " ".join(f"{edge:g}" for edge in box_angstrom)
+        raise InvalidInputError(
+            f"cell is {shown} angstrom: give three positive edges of an orthogonal box",
+            field="cell",
+        )
+    spans = np.ptp(atoms.positions, axis=0)
+    if np.any(spans > edges):
+        raise InvalidInputError(
+            f"{name}: the atoms span {_lengths(spans)} angstrom, more than the cell of "
+            f"{_lengths(edges)}: give a larger one",
+            field="cell",
+        )
+    middle = (atoms.positions.max(axis=0) + atoms.positions.min(axis=0)) / 2
+    atoms.set_cell(edges)
+    atoms.positions += edges / 2 - middle
+    atoms.pbc = False
+
+
+def _complete_cell(atoms: ase.Atoms, name: str) -> None:
+    """Give a layer, periodic along two axes, a third one; refuse what has no cell."""
+    spans = np.ptp(atoms.positions, axis=0)
+    vectors = atoms.cell.array
+    given = np.linalg.norm(vectors, axis=1) > 0
+    if given.tolist() == [True, True, False] and not vectors[:2, 2].any():
+        height = spans[2] + 2 * _LAYER_MARGIN_ANGSTROM
+        atoms.set_cell([*vectors[:2], [0.0, 0.0, height]])
+        atoms.positions[:, 2] += _LAYER_MARGIN_ANGSTROM - atoms.positions[:, 2].min()
+        atoms.pbc = (True, True, False)
+        return
+    volume = abs(atoms.cell.volume)
+    if volume < _LEAST_VOLUME_PER_ATOM * len(atoms) or np.count_nonzero(atoms.pbc) < _PERIODIC_AXES:
+        raise UnreadableFileError(
+            f"{name}: describes no crystal, periodic along all three axes or two of them: its "
+            f"{len(atoms)} atoms span {_lengths(spans)} angstrom; to simulate them as they are, "
+            "give a box with --cell A B C, its edges in angstrom",
+            field="cell",
+        )
+
+
+def _lengths(values: np.ndarray) -> str:
+    return " x ".join(f"{value:.4g}" for value in values)
 
 
 def _content(atoms: ase.Atoms) -> CifContent:
@@ -97,4 +211,5 @@ def _content(atoms: ase.Atoms) -> CifContent:
         space_group="",
         atoms=tuple(listed),
         warnings=(),
+        open_axes=tuple(int(axis) for axis in np.flatnonzero(~atoms.pbc)),
     )

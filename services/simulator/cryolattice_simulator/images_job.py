@@ -108,10 +108,10 @@ def _fill_camera(
         ("height_px", lengths_angstrom[1]),
         ("pattern_px", 0.0),
     ):
-        value = getattr(camera, field) or max(1, round(2 * edge / pixel))
-        if not 1 <= value <= _GREATEST_EDGE_PX:
+        value = getattr(camera, field) or max(2, round(2 * edge / pixel))
+        if not 2 <= value <= _GREATEST_EDGE_PX:
             raise InvalidInputError(
-                f"{field} is {value}: choose 1 to {_GREATEST_EDGE_PX}, or other pixels than of "
+                f"{field} is {value}: choose 2 to {_GREATEST_EDGE_PX}, or other pixels than of "
                 f"{pixel:g} angstrom",
                 field=field,
             )

@@ -34,8 +34,8 @@ def cells_figure(
 
     Parameters
     ----------
-    panels : sequence of (str, ndarray of shape (m, m))
-        Title and values at fractions (column, row) / m of the cell's a and b.
+    panels : sequence of (str, ndarray of shape (m, n))
+        Title and values at fractions (column / n, row / m) of the cell's a and b.
     direct : ndarray, shape (2, 2)
         Rows a and b in (x, y), angstrom.
     label : str
@@ -80,7 +80,7 @@ def draw_cells(
     Parameters
     ----------
     axes : Axes
-    image : ndarray, shape (m, m)
+    image : ndarray, shape (m, n)
     direct : ndarray, shape (2, 2)
     colours : str
     limits : (float, float), optional
@@ -117,8 +117,7 @@ def _cartesian(
     y = (np.arange(rows) + 0.5) / rows * height
     xx, yy = np.meshgrid(x, y)
     u, v = np.moveaxis(np.stack([xx, yy], axis=-1) @ np.linalg.inv(cell), -1, 0)
-    m = image.shape[0]
-    places = np.stack([v * m, u * m])
+    places = np.stack([v * image.shape[0], u * image.shape[1]])
     picture = scipy.ndimage.map_coordinates(image, places, order=order, mode="grid-wrap")
     start = (
         0.5 * cell.sum(axis=0) - (b_along / 2 if abs(b_along) < a_length else 0.0) * np.eye(2)[0]

@@ -26,6 +26,7 @@ _RING = 0.03
 SPOT_SHARE = 1e-3
 # shows spots a thousand times weaker than the strongest, as a long exposure does
 _GAMMA = 0.35
+_PARALLEL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,10 @@ def _simulated_panel(
     style.reciprocal_axes(panel, limit)
     a, b = crystal.lengths_angstrom
     own = np.array([[1 / a, 0.0], [0.0, 1 / b]])
-    _mark_first_orders(panel, own * np.array(crystal.repeats)[:, None])
+    parent = own * np.array(crystal.repeats)[:, None]
+    if crystal.repeats == (1, 1):
+        parent = _innermost(crystal, thickness_angstrom)
+    _mark_first_orders(panel, parent)
     intensity = crystal.intensities(thickness_angstrom)
     for axis in (0, 1):
         first = (crystal.h == (1 - axis)) & (crystal.k == axis)
@@ -241,6 +245,20 @@ def _simulated_panel(
     if spot_spacings(crystal, thickness_angstrom)[0] > 1.01 * a / crystal.repeats[0]:
         style.label_spot(panel, (0.0, -1 / b), f"{b:.1f} Å", "black", (5, 3))
     return drawn
+
+
+def _innermost(crystal: SimulatedCrystal, thickness_angstrom: float) -> NDArray[np.float64]:
+    """Two of the spots that show, the innermost and the next that is not opposite: rows (x, y)."""
+    intensity = crystal.intensities(thickness_angstrom)
+    g = crystal.g_per_angstrom
+    length = np.hypot(*g.T)
+    intensity[length == 0] = 0.0
+    seen = np.flatnonzero(intensity > SPOT_SHARE * intensity.max(initial=1e-30))
+    # of equally long ones the uppermost of those to the right
+    ordered = seen[np.lexsort((-g[seen, 1], -g[seen, 0], np.round(length[seen], 6)))]
+    first = g[ordered[0]]
+    aside = np.abs(first[0] * g[ordered, 1] - first[1] * g[ordered, 0]) > _PARALLEL
+    return g[[ordered[0], *ordered[aside][:1]]]
 
 
 def _mark_first_orders(panel: Axes, parent: NDArray[np.float64]) -> None:

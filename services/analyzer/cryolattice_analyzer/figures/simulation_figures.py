@@ -93,20 +93,60 @@ def thickness_figure(
     """
     planes = list(dict.fromkeys(crystal.plane(t) for t in thicknesses_angstrom))
     a, b = crystal.lengths_angstrom
-    columns = min(_COLUMNS, len(planes))
-    rows = -(-len(planes) // columns)
-    side = style.DOUBLE_COLUMN_MM / _COLUMNS
-    figure = style.new_figure(side * max(columns, 4), rows * (side * min(b / a, 2) + 3.5))
+    return images_figure(
+        [
+            (
+                f"{float(crystal.thicknesses_angstrom[plane]):.1f} Å",
+                np.tile(image_of(crystal, plane, lens, cs_mm, corrected=corrected), (2, 2)),
+            )
+            for plane in planes
+        ],
+        (2 * a, 2 * b),
+        highlight=None
+        if highlight_angstrom is None
+        else planes.index(crystal.plane(highlight_angstrom)),
+    )
+
+
+@styled
+def images_figure(
+    images: Sequence[tuple[str, NDArray[np.floating]]],
+    edges_angstrom: tuple[float, float],
+    *,
+    highlight: int | None = None,
+    columns: int = _COLUMNS,
+) -> Figure:
+    """Draw images of one field beside each other.
+
+    Parameters
+    ----------
+    images : sequence of (str, ndarray of shape (ny, nx))
+        Title and values.
+    edges_angstrom : (float, float)
+        Width and height of the field.
+    highlight : int, optional
+        Frame this one.
+    columns : int
+        At most so many in a row.
+
+    Returns
+    -------
+    Figure
+        Each panel has its own grey scale.
+    """
+    width, height = edges_angstrom
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    side = style.DOUBLE_COLUMN_MM / max(columns, 2 if rows == 1 else 4)
+    figure = style.new_figure(side * columns, rows * (side * min(height / width, 2) + 3.5))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
-    for panel, plane in zip(panels, planes, strict=False):
-        image = image_of(crystal, plane, lens, cs_mm, corrected=corrected)
-        style.show_image(panel, np.tile(image, (2, 2)), (0, 2 * a, 2 * b, 0))
-        thickness = float(crystal.thicknesses_angstrom[plane])
-        panel.set_title(f"{thickness:.1f} Å")
-        if highlight_angstrom is not None and crystal.plane(highlight_angstrom) == plane:
-            panel.set_title(f"{thickness:.1f} Å", fontweight="bold", color=style.BEST)
+    for place, (panel, (title, image)) in enumerate(zip(panels, images, strict=False)):
+        style.show_image(panel, image, (0, width, height, 0))
+        panel.set_title(title)
+        if place == highlight:
+            panel.set_title(title, fontweight="bold", color=style.BEST)
             frame = Rectangle((0, 0), 1, 1, transform=panel.transAxes, clip_on=False)
             frame.set(fill=False, edgecolor=style.BEST, linewidth=2.0)
             panel.add_patch(frame)
@@ -129,7 +169,9 @@ def exit_wave_figure(crystal: SimulatedCrystal, thickness_angstrom: float) -> Fi
         The phase is that against the direct beam.
     """
     # fine enough to be drawn without interpolation, which a phase that jumps by 2 pi forbids
-    wave = crystal.wave(crystal.plane(thickness_angstrom), 2 * _PIXELS)
+    orders = int(max(np.abs(crystal.h).max(initial=0), np.abs(crystal.k).max(initial=0)))
+    pixels = max(2 * _PIXELS, scipy.fft.next_fast_len(4 * orders + 1))
+    wave = crystal.wave(crystal.plane(thickness_angstrom), pixels)
     wave = wave * np.exp(-1j * np.angle(wave.mean()))
     figure = style.new_figure(0.9 * style.DOUBLE_COLUMN_MM, 67)
     panels = figure.subplots(1, 2)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 G_MAX_PER_ANGSTROM = 0.7
 FOCAL_SPREAD_ANGSTROM = 30.0
 AMPLITUDE_CONTRAST = 0.07
-REPORT_REVISION = "3"
+REPORT_REVISION = "4"
 """To be raised whenever a report of the same datasets comes to look different."""
 _LARGEST_SUPERCELL = 12
 _DEFAULT_SUPERCELL = 2
@@ -191,6 +191,8 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
         "ranking",
         "dose",
         "power_spectrum",
+        "images",
+        "potential",
     ):
         ref = getattr(spec, field)
         if ref.name:
@@ -200,6 +202,9 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
                 _require_plain(reader)
             if field == "micrograph":
                 peak_bytes = _image_peak_bytes(reader)
+    for kind in ("models", "beams", "potential"):
+        if getattr(spec, f"compare_{kind}").name:
+            inputs.open(getattr(spec, f"compare_{kind}"), kind, field=f"compare_{kind}")
     if spec.HasField("paper"):
         _prepare_paper(spec, inputs)
     if not given:

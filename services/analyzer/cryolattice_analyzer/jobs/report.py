@@ -60,7 +60,7 @@ def describe(
     elif "micrograph" in readers:
         describe_identification(page, readers, inputs)
     elif "beams" in readers and "models" in readers:
-        describe_simulation(page, readers, spec.defocus_angstrom, spec.cs_mm)
+        describe_simulation(page, readers, spec, inputs)
     if "dose" in readers:
         describe_dose(page, load_dose(readers["dose"]), readers["dose"].json("dose.json"))
 

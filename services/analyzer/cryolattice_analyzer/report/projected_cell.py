@@ -84,6 +84,7 @@ class Models:
         names = ("atom_start", "number", "occupancy", "position", "cell")
         self._arrays = {name: reader.array(name) for name in names}
         self._ions = _ions(reader.manifest.spec.get("clusters", {}))
+        self._as_given = reader.manifest.spec["selection"] == "SELECTION_ORTHOGONAL"
         self._cif: str = reader.manifest.spec["parent_crystal"]["cif"]
 
     def index(self, ordering_id: str, zone_axis: list[int] | None = None) -> int | None:
@@ -123,6 +124,10 @@ class Models:
     @cached_property
     def mobile(self) -> frozenset[str]:
         """The species of which the parent's sites are partly empty."""
+        if self._as_given:
+            atoms = self.atoms(0)
+            partly = zip(atoms.species, atoms.occupancy, strict=True)
+            return frozenset(species for species, share in partly if share < _FULL)
         return frozenset(
             self._species(site.element.name) for site in self._parent_sites if site.occ < _FULL
         )

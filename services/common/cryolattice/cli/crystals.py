@@ -1,4 +1,4 @@
-"""``cryolattice enumerate`` and ``cryolattice simulate``."""
+"""``cryolattice enumerate``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cryolattice.cli.options import Clusters, Out, Supercell, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 from cryolattice.errors import InvalidInputError
 
@@ -239,48 +238,3 @@ def _print_views(views: dict[str, Any]) -> None:
             console.print(f"{', '.join(group[:_IDS_SHOWN])}{more} {told}", soft_wrap=True)
         if len(groups) > _GROUPS_SHOWN:
             console.print(f"... and {len(groups) - _GROUPS_SHOWN:,} more groups: --json lists them")
-
-
-def simulate(
-    structure: Annotated[Path, typer.Argument(metavar="P.cif", help="CIF of the crystal.")],
-    supercell: Supercell = (1, 1, 1),
-    ordering: Annotated[
-        str | None,
-        typer.Option(help="Id from 'enumerate'; without it the crystal as its file gives it."),
-    ] = None,
-    energy_kev: Annotated[float, typer.Option(help="Of the electrons, keV.")] = 300.0,
-    cs_mm: Annotated[float, typer.Option(help="Spherical aberration in mm, for images.")] = 2.7,
-    defocus: Annotated[
-        float, typer.Option(help="Angstrom, for images; positive is under focus.")
-    ] = 0.0,
-    thickness_max: Annotated[float, typer.Option(help="Greatest thickness, angstrom.")] = 300.8,
-    thickness_step: Annotated[
-        float | None, typer.Option(help="Angstrom; one period along c unless given.")
-    ] = None,
-    cluster: Clusters = None,
-    out: Out = None,
-    server: Server = None,
-    as_json: AsJson = False,
-) -> None:
-    """Simulate one crystal along c: beams over thickness, images and diffraction patterns."""
-    from cryolattice.workflows.simulate import SimulateOptions  # noqa: PLC0415
-    from cryolattice.workflows.simulate import simulate as run  # noqa: PLC0415
-
-    options = SimulateOptions(
-        supercell=supercell,
-        ordering=ordering,
-        greatest_thickness_angstrom=thickness_max,
-        thickness_step_angstrom=thickness_step,
-        energy_kev=energy_kev,
-        cs_mm=cs_mm,
-        defocus_angstrom=defocus,
-        clusters=parse_clusters(cluster),
-    )
-    with session(server, quiet=as_json) as (lab, follow):
-        dataset = run(lab, structure, options, out=out, follow=follow).document
-    if as_json:
-        print_json(dataset)
-        return
-    console.print(f"beams in {dataset['name']}, {int(dataset['size_bytes']):,} bytes")
-    if out is not None:
-        console.print(f"images in {escape(str(out))}", soft_wrap=True)

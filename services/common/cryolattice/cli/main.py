@@ -13,12 +13,13 @@ from rich.markup import escape
 
 from cryolattice.cli import datasets, jobs
 from cryolattice.cli.analysis import dose, identify
-from cryolattice.cli.crystals import enumerate_orderings, simulate
+from cryolattice.cli.crystals import enumerate_orderings
 from cryolattice.cli.imaging import average, ctf, lattice
 from cryolattice.cli.models import models
 from cryolattice.cli.reproduce import reproduce
 from cryolattice.cli.serve import serve
 from cryolattice.cli.session import errors, print_json
+from cryolattice.cli.simulate import simulate
 from cryolattice.cli.sweep import sweep
 from cryolattice.errors import CryolatticeError, JobCancelledError, is_users_mistake
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +11,9 @@ from typing import Annotated, Literal
 import typer
 
 from cryolattice.errors import InvalidInputError
+
+_MOST_STEPS = 10_000
+_SERIES_PARTS = 3
 
 FORMATS = "MRC, DM3, DM4, EMD, TIFF, HDF5, or SER with its EMI beside it"
 
@@ -79,3 +84,36 @@ def parse_clusters(given: list[str] | None) -> str | dict[str, str]:
             )
         chosen[label] = ion
     return chosen
+
+
+def parse_series(given: Sequence[str] | None, field: str) -> list[float]:
+    """Return the numbers of a list whose items are numbers or ``start:stop:step``, both ends in.
+
+    Raises
+    ------
+    InvalidInputError
+        An item is neither, or has too many steps.
+    """
+    found: list[float] = []
+    for item in given or ():
+        try:
+            numbers = [float(part) for part in item.split(":")]
+        except ValueError:
+            numbers = []
+        if len(numbers) == 1 and math.isfinite(numbers[0]):
+            found += numbers
+            continue
+        if len(numbers) != _SERIES_PARTS or not all(map(math.isfinite, numbers)):
+            raise InvalidInputError(
+                f"--{field} is {item!r}: give a number, or START:STOP:STEP", field=field
+            )
+        start, stop, step = numbers
+        if step == 0 or (stop - start) / step < 0 or (stop - start) / step > _MOST_STEPS:
+            raise InvalidInputError(
+                f"--{field} is {item!r}: the step must lead from the start to the stop, in at most "
+                f"{_MOST_STEPS:,} steps",
+                field=field,
+            )
+        count = math.floor((stop - start) / step + 1e-6)
+        found += [round(start + step * index, 9) for index in range(count + 1)]
+    return found

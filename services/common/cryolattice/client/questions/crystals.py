@@ -13,7 +13,6 @@ from cryolattice.client.results.orderings import Orderings
 from cryolattice.client.results.simulation import Simulation
 from cryolattice.client.results.views import Views
 from cryolattice.local_files import require_folder
-from cryolattice.workflows.identify import GREATEST_THICKNESS_ANGSTROM
 from cryolattice.workflows.models import (
     ModelOptions,
     build_models,
@@ -26,7 +25,8 @@ from cryolattice.workflows.orderings import (
     enumerate_orderings,
     orderings_request,
 )
-from cryolattice.workflows.simulate import SimulateOptions, simulate, sweep_request
+from cryolattice.workflows.simulate import simulate, sweep_question
+from cryolattice.workflows.simulate_options import SimulateOptions
 from cryolattice.workflows.steps import AUTO_CLUSTERS
 from cryolattice.workflows.transforms import Steps
 from cryolattice.workflows.view_lists import compare_views
@@ -274,36 +274,24 @@ class CrystalQuestions(Asking):
         self,
         structure: FilePath,
         *,
-        supercell: tuple[int, int, int] = (1, 1, 1),
-        ordering: str | None = None,
-        greatest_thickness_angstrom: float = GREATEST_THICKNESS_ANGSTROM,
-        thickness_step_angstrom: float | None = None,
-        energy_kev: float = 300.0,
-        cs_mm: float = 2.7,
-        defocus_angstrom: float = 0.0,
-        clusters: Clusters = AUTO_CLUSTERS,
         out: FilePath | None = None,
+        file_format: Literal["mrc", "tiff", "zarr"] | None = None,
+        **options: Any,
     ) -> Simulation:
-        """Simulate one crystal along c by multislice, over a series of thicknesses.
+        """Simulate a structure by multislice: images and diffraction patterns over thickness.
 
         Parameters
         ----------
         structure : path
-            CIF.
-        supercell : (int, int, int)
-            Parent cells along a, b and c.
-        ordering : str, optional
-            Id of an ordering of the supercell; without it the crystal as its file gives it.
-        greatest_thickness_angstrom : float
-        thickness_step_angstrom : float, optional
-            One period along c unless given.
-        energy_kev : float
-        cs_mm, defocus_angstrom : float
-            Of the images of the report alone; positive defocus is under focus.
-        clusters : "auto", or dict of str to str
-            Cluster ion by site label; "auto" places none here.
+            CIF, POSCAR, XYZ, PDB, or another text file that ASE reads.
         out : path, optional
-            Folder for the images.
+            Folder for the report with its figures.
+        file_format : "mrc", "tiff" or "zarr", optional
+            Also write images and diffraction patterns there.
+        **options
+            The attributes of `cryolattice.workflows.simulate_options.SimulateOptions`, such as
+            ``zone_axis=(1, 1, 0)``, ``thicknesses_angstrom=[50, 100]``, ``defocus_angstrom``,
+            ``dose_e_per_angstrom2`` and ``seed``.
 
         Returns
         -------
@@ -314,31 +302,31 @@ class CrystalQuestions(Asking):
         CryolatticeError
             What is wrong with the file or the options.
         """
-        options = SimulateOptions(
-            supercell=supercell,
-            ordering=ordering,
-            greatest_thickness_angstrom=greatest_thickness_angstrom,
-            thickness_step_angstrom=thickness_step_angstrom,
-            energy_kev=energy_kev,
-            cs_mm=cs_mm,
-            defocus_angstrom=defocus_angstrom,
-            clusters=clusters,
-        )
+        asked = SimulateOptions(**options)
         with self._waiting() as (connection, follow):
-            answer = simulate(connection, Path(structure), options, out=as_path(out), follow=follow)
+            answer = simulate(
+                connection,
+                Path(structure),
+                asked,
+                out=as_path(out),
+                file_format=file_format,
+                follow=follow,
+            )
         return Simulation(
             document=answer.document,
             beams=self._at(answer.report.beams),
+            images=self._at(answer.report.images),
             models=self._at(answer.report.models),
+            warnings=tuple(answer.document["warnings"]),
             make_report=self._report_of(answer),
         )
 
     def submit_simulation(self, structure: FilePath, **options: Any) -> Job:
-        """Start the sweep of `simulate`, and return its job; arguments as there, without `out`.
+        """Start the sweep of `simulate`, and return its job; arguments as there, without files.
 
         Its dataset holds the beams.
         """
         asked = SimulateOptions(**options)
         with self._waiting() as (connection, follow):
-            request = sweep_request(connection, Path(structure), asked, follow)
-        return self.submit(self.connection.simulator.CreateSweepJob, request)
+            question = sweep_question(connection, Path(structure), asked, follow)
+        return self.submit(self.connection.simulator.CreateSweepJob, question.request)

@@ -262,6 +262,12 @@ class ReportSpec(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     DEFOCUS_ANGSTROM_FIELD_NUMBER: _builtins.int
     CS_MM_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    POTENTIAL_FIELD_NUMBER: _builtins.int
+    COMPARE_MODELS_FIELD_NUMBER: _builtins.int
+    COMPARE_BEAMS_FIELD_NUMBER: _builtins.int
+    COMPARE_POTENTIAL_FIELD_NUMBER: _builtins.int
+    THICKNESS_ANGSTROM_FIELD_NUMBER: _builtins.int
     POWER_SPECTRUM_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     PAPER_FIELD_NUMBER: _builtins.int
@@ -270,6 +276,8 @@ class ReportSpec(_message.Message):
     defocus_angstrom: _builtins.float
     """For images drawn from `beams` alone."""
     cs_mm: _builtins.float
+    thickness_angstrom: _builtins.float
+    """What is shown of a simulation at one thickness alone; 0 for the middle of the series."""
     revision: _builtins.str
     """Of what draws the page; filled in, so that a newer program draws it anew."""
     @_builtins.property
@@ -295,6 +303,22 @@ class ReportSpec(_message.Message):
         """Remarks of the caller, shown with those of the datasets."""
 
     @_builtins.property
+    def images(self) -> _dataset_pb2.DatasetRef:
+        """Recorded from `beams`: shown instead of images through such a lens."""
+
+    @_builtins.property
+    def potential(self) -> _dataset_pb2.DatasetRef:
+        """Of `models`, which are one model then."""
+
+    @_builtins.property
+    def compare_models(self) -> _dataset_pb2.DatasetRef:
+        """Another model, its beams and its potential, to be shown beside the first."""
+
+    @_builtins.property
+    def compare_beams(self) -> _dataset_pb2.DatasetRef: ...
+    @_builtins.property
+    def compare_potential(self) -> _dataset_pb2.DatasetRef: ...
+    @_builtins.property
     def power_spectrum(self) -> _dataset_pb2.DatasetRef:
         """Where `ctf` was fitted to an uploaded spectrum."""
 
@@ -317,13 +341,19 @@ class ReportSpec(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         defocus_angstrom: _builtins.float = ...,
         cs_mm: _builtins.float = ...,
+        images: _dataset_pb2.DatasetRef | None = ...,
+        potential: _dataset_pb2.DatasetRef | None = ...,
+        compare_models: _dataset_pb2.DatasetRef | None = ...,
+        compare_beams: _dataset_pb2.DatasetRef | None = ...,
+        compare_potential: _dataset_pb2.DatasetRef | None = ...,
+        thickness_angstrom: _builtins.float = ...,
         power_spectrum: _dataset_pb2.DatasetRef | None = ...,
         revision: _builtins.str = ...,
         paper: Global___PaperFigures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "ctf", b"ctf", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "thickness_angstrom", b"thickness_angstrom", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

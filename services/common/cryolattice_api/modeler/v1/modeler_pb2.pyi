@@ -60,6 +60,10 @@ class _SelectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selection.V
     """The orderings of the cell a - b, a + b, 2 c of a cubic parent that Pbcm allows, strained to the
     axes of the orthorhombic phase; `supercell` stays empty.
     """
+    SELECTION_ORTHOGONAL: _Selection.ValueType  # 8
+    """The same in the smallest orthogonal cell with the beam along its third axis: along the first of
+    `directions`, c unless given. Clusters may be placed.
+    """
 
 class Selection(_Selection, metaclass=_SelectionEnumTypeWrapper):
     """Which models to build."""
@@ -72,6 +76,10 @@ SELECTION_AS_GIVEN: Selection.ValueType  # 2
 SELECTION_PBCM_RIVALS: Selection.ValueType  # 3
 """The orderings of the cell a - b, a + b, 2 c of a cubic parent that Pbcm allows, strained to the
 axes of the orthorhombic phase; `supercell` stays empty.
+"""
+SELECTION_ORTHOGONAL: Selection.ValueType  # 8
+"""The same in the smallest orthogonal cell with the beam along its third axis: along the first of
+`directions`, c unless given. Clusters may be placed.
 """
 Global___Selection: _TypeAlias = Selection  # noqa: Y015
 
@@ -164,19 +172,29 @@ class Crystal(_message.Message):
 
     CIF_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    BOX_ANGSTROM_FIELD_NUMBER: _builtins.int
     cif: _builtins.str
-    """Text of a CIF; POSCAR and extended XYZ are told by their content."""
+    """Text of a CIF; POSCAR and extended XYZ are told by their content, others by their name."""
     file_name: _builtins.str
-    """For messages only."""
+    """For messages, and for the format of what is none of these."""
+    format: _builtins.str
+    """ASE's name of the format, where it is not told by the content; filled in from the file's name."""
+    @_builtins.property
+    def box_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Edges of a box in whose middle the atoms are put, instead of the file's cell; nothing repeats."""
+
     def __init__(
         self,
         *,
         cif: _builtins.str = ...,
         file_name: _builtins.str = ...,
+        format: _builtins.str = ...,
+        box_angstrom: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cif", b"cif", "file_name", b"file_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box_angstrom", b"box_angstrom", "cif", b"cif", "file_name", b"file_name", "format", b"format"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

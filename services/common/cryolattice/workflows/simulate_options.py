@@ -1,0 +1,198 @@
+"""What can be asked of a simulation, and the messages that ask it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.mtf import read_mtf
+from cryolattice.workflows.steps import AUTO_CLUSTERS, thickness_series
+from cryolattice_api.simulator.v1 import simulator_pb2
+
+_SAME_THICKNESS_ANGSTROM = 5e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateOptions:
+    """What is simulated and what records it.
+
+    Attributes
+    ----------
+    supercell : tuple of int
+        Cells along each axis; of the orthogonal cell where no ordering is named.
+    ordering : str, optional
+        Id of an ordering of the supercell; without it the crystal as its file gives it.
+    zone_axis : tuple of int
+        Direction of the beam in the axes of the file's cell.
+    cell_angstrom : sequence of float
+        Edges of a box in whose middle the atoms are put, instead of the file's cell.
+    clusters : "auto", or dict of str to str
+        Cluster ion by site label; "auto" places none.
+    thicknesses_angstrom : sequence of float
+        The nearest whole numbers of periods are taken. Without it multiples of
+        `thickness_step_angstrom` (one period unless given) up to `greatest_thickness_angstrom`.
+    energy_kev, k_max_per_angstrom, sampling_angstrom, slice_thickness_angstrom : float
+        Of the multislice calculation; 0 for the defaults of the simulator.
+    parametrization : str
+        Of the atomic potentials: ``lobato`` or ``kirkland``.
+    debye_waller_b_angstrom2 : float, or mapping of str to float
+        B of all elements, or by symbol.
+    defocus_angstrom : float or sequence of float
+        Positive is under focus; each gives an image.
+    astigmatism_angstrom, astigmatism_angle_deg : float
+        U - V, and the azimuth of U from +x towards +y.
+    cs_mm, focal_spread_angstrom, aperture_mrad, envelope_b_angstrom2 : float
+        Of the lens; the spread is a standard deviation, an aperture of 0 is none.
+    ctf_corrected, exit_wave : bool
+        Also images with phases flipped; also the exit waves.
+    beside_parent : bool
+        Beside an ordering, also simulate the crystal with its mean occupancies, for the report.
+    shown_thickness_angstrom : float, optional
+        What the report shows at one thickness alone; the middle of the series unless given.
+    pixel_size_angstrom : float
+        0 for a quarter of the finest spacing in the beams.
+    image_size_px : tuple of int, optional
+        Columns and rows; two cells unless given.
+    mtf : str, optional
+        A file, ``square``, or five numbers, see `read_mtf`.
+    dose_e_per_angstrom2 : float, optional
+        Without it there is no noise.
+    seed : int
+        Of the noise.
+    pattern_px : int
+        Width of the diffraction patterns; 0 for 512.
+    """
+
+    supercell: tuple[int, int, int] = (1, 1, 1)
+    ordering: str | None = None
+    zone_axis: tuple[int, int, int] = (0, 0, 1)
+    cell_angstrom: Sequence[float] = ()
+    clusters: str | dict[str, str] = AUTO_CLUSTERS
+    thicknesses_angstrom: Sequence[float] = ()
+    greatest_thickness_angstrom: float = 300.8
+    thickness_step_angstrom: float | None = None
+    energy_kev: float = 300.0
+    k_max_per_angstrom: float = 0.0
+    sampling_angstrom: float = 0.0
+    slice_thickness_angstrom: float = 0.0
+    parametrization: str = ""
+    debye_waller_b_angstrom2: float | Mapping[str, float] = 0.0
+    defocus_angstrom: float | Sequence[float] = 0.0
+    astigmatism_angstrom: float = 0.0
+    astigmatism_angle_deg: float = 0.0
+    cs_mm: float = 2.7
+    focal_spread_angstrom: float = 0.0
+    aperture_mrad: float = 0.0
+    envelope_b_angstrom2: float = 0.0
+    ctf_corrected: bool = False
+    exit_wave: bool = False
+    beside_parent: bool = False
+    shown_thickness_angstrom: float | None = None
+    pixel_size_angstrom: float = 0.0
+    image_size_px: tuple[int, int] | None = None
+    mtf: str | None = None
+    dose_e_per_angstrom2: float | None = None
+    seed: int = 0
+    pattern_px: int = 0
+    # what would be found only after the multislice calculation is found before it
+    _mtf: simulator_pb2.Mtf = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("cs_mm", "astigmatism_angstrom", "astigmatism_angle_deg"):
+            if not math.isfinite(getattr(self, name)):
+                raise InvalidInputError(f"{name} must be a finite number", field=name)
+        if not all(map(math.isfinite, self.defoci)):
+            raise InvalidInputError(
+                "defocus_angstrom must be a finite number", field="defocus_angstrom"
+            )
+        for name, unit in (
+            ("k_max_per_angstrom", "1/angstrom"),
+            ("sampling_angstrom", "angstrom"),
+            ("slice_thickness_angstrom", "angstrom"),
+            ("focal_spread_angstrom", "angstrom"),
+            ("aperture_mrad", "mrad"),
+            ("envelope_b_angstrom2", "angstrom^2"),
+            ("pixel_size_angstrom", "angstrom"),
+        ):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InvalidInputError(
+                    f"{name} is {value:g} {unit}: give a positive value", field=name
+                )
+        dose = self.dose_e_per_angstrom2
+        if dose is not None and not (math.isfinite(dose) and dose > 0):
+            raise InvalidInputError(
+                f"dose is {dose:g} e/angstrom^2: give a positive value, or leave it out for images "
+                "without noise",
+                field="dose",
+            )
+        if self.seed < 0:
+            raise InvalidInputError(f"seed is {self.seed}: give 0 or more", field="seed")
+        object.__setattr__(self, "_mtf", read_mtf(self.mtf))
+
+    @property
+    def defoci(self) -> list[float]:
+        """Every defocus, angstrom."""
+        given = self.defocus_angstrom
+        return [float(given)] if isinstance(given, int | float) else [float(x) for x in given]
+
+    def thicknesses(
+        self, period_angstrom: float, *, repeats: bool
+    ) -> tuple[list[float], list[str]]:
+        """Return what thicknesses a crystal of this period can have, and remarks.
+
+        Raises
+        ------
+        InvalidInputError
+            A thickness that is not positive, or none below the greatest.
+        """
+        if not repeats:
+            asked = [t for t in self.thicknesses_angstrom if t > period_angstrom + 0.5]
+            remark = "the structure does not repeat along the beam: it is passed once"
+            return [period_angstrom], [remark] if asked else []
+        if not len(self.thicknesses_angstrom):
+            greatest, step = self.greatest_thickness_angstrom, self.thickness_step_angstrom
+            return thickness_series(period_angstrom, greatest, step), []
+        chosen: dict[int, float] = {}
+        for asked_for in self.thicknesses_angstrom:
+            if not (math.isfinite(asked_for) and asked_for > 0):
+                raise InvalidInputError(
+                    f"thickness is {asked_for:g} angstrom: give a positive thickness",
+                    field="thickness",
+                )
+            chosen[max(1, round(asked_for / period_angstrom))] = asked_for
+        taken = {count: round(count * period_angstrom, 6) for count in sorted(chosen)}
+        moved = any(abs(taken[n] - chosen[n]) > _SAME_THICKNESS_ANGSTROM for n in taken)
+        merged = len(taken) < len(self.thicknesses_angstrom)
+        remark = (
+            f"the crystal repeats every {period_angstrom:.5g} angstrom along the beam: the nearest "
+            f"whole numbers of periods were taken, {', '.join(f'{t:g}' for t in taken.values())}"
+        )
+        return list(taken.values()), [remark] if moved or merged else []
+
+    def objective(self) -> simulator_pb2.Objective:
+        """Return the message of the lens."""
+        return simulator_pb2.Objective(
+            defocus_angstrom=self.defoci,
+            astigmatism_angstrom=self.astigmatism_angstrom,
+            astigmatism_angle_deg=self.astigmatism_angle_deg,
+            cs_mm=self.cs_mm,
+            focal_spread_angstrom=self.focal_spread_angstrom,
+            aperture_mrad=self.aperture_mrad,
+            envelope_b_angstrom2=self.envelope_b_angstrom2,
+        )
+
+    def camera(self) -> simulator_pb2.Camera:
+        """Return the message of the camera."""
+        width, height = self.image_size_px or (0, 0)
+        return simulator_pb2.Camera(
+            pixel_size_angstrom=self.pixel_size_angstrom,
+            width_px=width,
+            height_px=height,
+            mtf=self._mtf,
+            dose_e_per_angstrom2=self.dose_e_per_angstrom2 or 0.0,
+            seed=self.seed,
+            pattern_px=self.pattern_px,
+        )
