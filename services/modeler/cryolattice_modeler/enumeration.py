@@ -47,6 +47,15 @@ def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) 
     )
 
 
+def forget_name(crystal: modeler_pb2.Crystal) -> None:
+    """Keep of a file's name only the format that it tells: it must not make another dataset."""
+    from cryolattice_modeler.structure_files import told_by_content, told_by_name  # noqa: PLC0415
+
+    known = told_by_content(crystal.cif)
+    crystal.format = "" if known else crystal.format or told_by_name(crystal.file_name)
+    crystal.file_name = ""
+
+
 def supercell_size(supercell: Supercell) -> SupercellSize:
     """Return a message's supercell as the modeler's functions take it.
 

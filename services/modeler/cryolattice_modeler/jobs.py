@@ -14,7 +14,7 @@ from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.common.v1.crystal_pb2 import PlaneCell
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
-from cryolattice_modeler.enumeration import read_parent, supercell_size
+from cryolattice_modeler.enumeration import forget_name, read_parent, supercell_size
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
@@ -128,7 +128,7 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
         trial = chosen_models(spec, parent, cells, views=options, first_only=True)
         models = (len(spec.ordering_ids) or models) * len(trial)
         bytes_per_model = sum(len(model.numbers) for model in trial) / len(trial) * _BYTES_PER_ATOM
-    _forget_name(spec.parent_crystal)
+    forget_name(spec.parent_crystal)
     return JobEstimate(
         tile_count=1,
         store_bytes=round(models * bytes_per_model),
@@ -145,22 +145,13 @@ def _view_options(spec: modeler_pb2.ModelsSpec) -> dict[str, Any]:
 
 def _prepare_orthogonal(spec: modeler_pb2.ModelsSpec) -> JobEstimate:
     model, _ = _orthogonal(spec)
-    _forget_name(spec.parent_crystal)
+    forget_name(spec.parent_crystal)
     return JobEstimate(
         tile_count=1,
         store_bytes=round(_BYTES_PER_MODEL + _BYTES_PER_ATOM * len(model.numbers)),
         core_seconds=1.0,
         worker_peak_bytes=PROCESS_BYTES + _PEAK_BYTES_PER_MODEL,
     )
-
-
-def _forget_name(crystal: modeler_pb2.Crystal) -> None:
-    """Keep what the file's name says of its format: it must not make another dataset."""
-    from cryolattice_modeler.structure_files import told_by_content, told_by_name  # noqa: PLC0415
-
-    known = told_by_content(crystal.cif)
-    crystal.format = "" if known else crystal.format or told_by_name(crystal.file_name)
-    crystal.file_name = ""
 
 
 def _orthogonal(spec: modeler_pb2.ModelsSpec) -> tuple[Model, dict[str, Any]]:

@@ -13,7 +13,7 @@ from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart
 from cryolattice.store.arrays import ArraySpec
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
-from cryolattice_modeler.enumeration import read_parent, supercell_size
+from cryolattice_modeler.enumeration import forget_name, read_parent, supercell_size
 from cryolattice_modeler.jobs import PROCESS_BYTES
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def prepare_orderings(spec: modeler_pb2.OrderingsSpec, _inputs: Inputs) -> JobEs
             metadata={"classes": str(classes), "limit": str(MAX_JOB_CLASSES)},
         )
     # the name is for messages: it must not make another dataset of the same crystal
-    spec.parent_crystal.file_name = ""
+    forget_name(spec.parent_crystal)
     return JobEstimate(
         tile_count=len(_tiles(classes)),
         store_bytes=classes * (layout.site_count + _BYTES_PER_ROW),
