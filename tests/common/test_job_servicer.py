@@ -62,6 +62,7 @@ def _begun(ledger: Ledger) -> str:
     """Make a job that this test works on."""
     name = f"projects/default/jobs/{uuid4().hex[:12]}"
     job = job_pb2.Job(name=name, kind="models", state=job_pb2.JOB_STATE_QUEUED)
+    job.spec.Pack(modeler_pb2.ModelsSpec(seed=5))
     record = JobRecord(job, "modeler", "models", uuid4().hex, 0.0)
     ledger.create(record, request_id="", request_sha256="")
     ledger.begin_attempt(name, "test", 60.0)
@@ -167,11 +168,14 @@ def test_watching_begins_with_a_snapshot_and_resumes(
     assert first.job == shared.get(name).job, "a watcher begins with the present state"
     _end(shared, name)
     rest = list(watched)
+    assert not any(response.job.HasField("spec") for response in rest), "said once"
     assert [response.job.state for response in rest] == [job_pb2.JOB_STATE_SUCCEEDED]
     every = shared.events(name, 0)
     after = every[2][0]
     request = job_service_pb2.WatchJobRequest(name=name, after_event_id=after)
     resumed = [(response.event_id, response.job) for response in jobs.WatchJob(request)]
+    assert resumed[0][1].spec == first.job.spec, "as every stream begins"
+    resumed[0][1].ClearField("spec")
     assert resumed == every[3:]
     request.after_event_id = every[-1][0]
     assert list(jobs.WatchJob(request)) == []

@@ -161,9 +161,19 @@ def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, state: str) -> N
     name = _queue(ledger)
     if state == "running":
         ledger.begin_attempt(name, "dead", 0.0)
+    ledger.register_dataset("p", "file", "00", 5.0)
+    stored = ledger.get(name).job
+    stored.spec.type_url = "type.googleapis.com/" + 1000 * "x"
+    events = len(ledger.events(name, 0))
     with ledger._engine.begin() as connection:
+        # each event was the whole job
+        whole = stored.SerializeToString()
+        for table in ("jobs", "job_events"):
+            connection.exec_driver_sql(f"UPDATE {table} SET job = ?", (whole,))
         for statement in (
             "DROP INDEX jobs_by_dataset",
+            "ALTER TABLE datasets DROP COLUMN created_at",
+            "ALTER TABLE jobs DROP COLUMN updated_at",
             "ALTER TABLE jobs DROP COLUMN labels",
             "ALTER TABLE jobs DROP COLUMN created_at",
             "ALTER TABLE jobs DROP COLUMN queued_at",
@@ -175,7 +185,11 @@ def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, state: str) -> N
     ledger.close()
     ledger = Ledger(url)
     (record,), _ = ledger.list_jobs("p", 0, "", 'create_time > "2020-01-01" AND labels.of = "old"')
-    assert record.job.name == name
+    assert record.job == stored
+    assert [job.ByteSize() < 1000 for _, job in ledger.events(name, 0)] == events * [True]
+    (latest,), _ = ledger.list_jobs("p", 0, "", order_by="update_time desc")
+    assert latest.job == stored
+    assert ledger.list_datasets("p", "", 0, "", "create_time")[0] == [("file", "00")]
     now = _shown(ledger)
     assert now["cryolattice_ledger_up"] == 1
     assert now['cryolattice_job_oldest_queued_age_seconds{kind="sweep"}'] < 60

@@ -31,12 +31,19 @@ def _full(name: str, parent: str) -> str:
 def list_datasets(
     kind: Annotated[str, typer.Option(help="Only this kind.")] = "",
     limit: Annotated[int, typer.Option(help="At most this many.")] = 20,
+    order_by: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="create_time or kind, such as 'kind, create_time desc'; by default newest first.",
+        ),
+    ] = "",
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """List the newest datasets."""
     with session(server, quiet=True) as (lab, _):
-        found = lab.list_datasets(kind, limit)
+        found = lab.list_datasets(kind, limit, order_by)
     if as_json:
         print_json({"datasets": [message_dict(dataset) for dataset in found]})
         return

@@ -62,12 +62,20 @@ def list_jobs(
             "'state = RUNNING AND kind != report'.",
         ),
     ] = "",
+    order_by: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Fields of create_time, update_time, kind and state, such as 'kind, create_time "
+            "desc'; by default newest first.",
+        ),
+    ] = "",
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
     with session(server, quiet=True) as (lab, _):
-        found = lab.list_jobs(limit, filter_text)
+        found = lab.list_jobs(limit, filter_text, order_by)
     if as_json:
         print_json({"jobs": [message_dict(job) for job in found]})
         return

@@ -22,10 +22,12 @@ _PART_BYTES = 1 << 20
 class DatasetCalls(Calling):
     """Datasets of the project: messages in, messages out."""
 
-    def list_datasets(self, kind: str = "", limit: int = 100) -> list[dataset_pb2.Dataset]:
-        """Return the newest datasets of the project."""
+    def list_datasets(
+        self, kind: str = "", limit: int = 100, order_by: str = ""
+    ) -> list[dataset_pb2.Dataset]:
+        """Return the first datasets of the project; newest first unless ordered."""
         request = dataset_service_pb2.ListDatasetsRequest(
-            parent=self.parent, kind=kind, page_size=limit
+            parent=self.parent, kind=kind, page_size=limit, order_by=order_by
         )
         return list(self.call(self._datasets.ListDatasets, request).datasets)
 

@@ -292,11 +292,26 @@ class Datasets(Listing[Dataset]):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def newest(self, limit: int = 20, kind: str = "") -> list[Dataset]:
-        """Return the newest datasets, at most `limit` (up to 1000), where asked of one kind."""
+    def newest(self, limit: int = 20, kind: str = "", order_by: str = "") -> list[Dataset]:
+        """Return the newest datasets, at most `limit` (up to 1000), or the first of another order.
+
+        Parameters
+        ----------
+        limit : int
+        kind : str, optional
+            Only this kind.
+        order_by : str, optional
+            ``create_time`` and ``kind`` joined by commas, each with ``" desc"`` where the greatest
+            comes first.
+
+        Raises
+        ------
+        InvalidInputError
+            The order cannot be read.
+        """
         return [
             Dataset(self._connection, message.name, message)
-            for message in self._connection.list_datasets(kind, limit)
+            for message in self._connection.list_datasets(kind, limit, order_by)
         ]
 
     def _row(self, item: Dataset) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
+from google.protobuf import any_pb2
+
 from cryolattice.client.calling import Calling
 from cryolattice.client.calls import stream
 from cryolattice.client.routing import RoutedChannel, service_of
@@ -36,10 +38,12 @@ class JobCalls(Calling):
         job: job_pb2.Job = self.call(self._jobs.GetJob, request).job
         return job
 
-    def list_jobs(self, limit: int = 100, filter_text: str = "") -> list[job_pb2.Job]:
-        """Return the newest jobs of the project, or of those that a filter chooses."""
+    def list_jobs(
+        self, limit: int = 100, filter_text: str = "", order_by: str = ""
+    ) -> list[job_pb2.Job]:
+        """Return the first jobs of the project, or of those that a filter chooses; newest first."""
         request = job_service_pb2.ListJobsRequest(
-            parent=self.parent, page_size=limit, filter=filter_text
+            parent=self.parent, page_size=limit, filter=filter_text, order_by=order_by
         )
         return list(self.call(self._jobs.ListJobs, request).jobs)
 
@@ -79,6 +83,7 @@ class JobCalls(Calling):
         self._require_open()
         begun = time.monotonic()
         request = job_service_pb2.WatchJobRequest(name=name)
+        spec: any_pb2.Any | None = None
         away_since: float | None = None
         while True:
             left = None
@@ -87,7 +92,13 @@ class JobCalls(Calling):
             try:
                 for response in stream(self.address, self._jobs.WatchJob, request, left):
                     request.after_event_id, away_since = response.event_id, None
-                    yield response.job
+                    job = response.job
+                    if job.HasField("spec"):
+                        spec = job.spec
+                    elif spec is not None:
+                        # only the first of a stream has it
+                        job.spec.CopyFrom(spec)
+                    yield job
                 return
             except ServerUnavailableError as error:
                 if error.metadata.get("code") == "DEADLINE_EXCEEDED":

@@ -236,8 +236,8 @@ class Jobs(Listing[Job]):
         self._connection = connection
         self._show_progress = show_progress
 
-    def newest(self, limit: int = 20, filter_text: str = "") -> list[Job]:
-        """Return the newest jobs, at most `limit` (up to 1000).
+    def newest(self, limit: int = 20, filter_text: str = "", order_by: str = "") -> list[Job]:
+        """Return the newest jobs, at most `limit` (up to 1000), or the first of another order.
 
         Parameters
         ----------
@@ -245,15 +245,18 @@ class Jobs(Listing[Job]):
         filter_text : str, optional
             Comparisons joined by AND, such as ``'state = FAILED AND labels.sample = "A3"'``, of
             state, kind, create_time and labels.
+        order_by : str, optional
+            Fields of create_time, update_time, kind and state joined by commas, each with
+            ``" desc"`` where the greatest comes first, such as ``"kind, create_time desc"``.
 
         Raises
         ------
         InvalidInputError
-            The filter cannot be read.
+            The filter or the order cannot be read.
         """
         return [
             Job(self._connection, message, show_progress=self._show_progress)
-            for message in self._connection.list_jobs(limit, filter_text)
+            for message in self._connection.list_jobs(limit, filter_text, order_by)
         ]
 
     def _row(self, item: Job) -> tuple[str, ...]:

@@ -205,7 +205,8 @@ def _compute(
 
 def _succeed(context: JobContext, reader: DatasetReader, *, reused: bool) -> job_pb2.Job:
     project, _ = parse_resource(context.name, "jobs")
-    context.ledger.register_dataset(project, reader.manifest.kind, reader.manifest.id)
+    made = reader.manifest
+    context.ledger.register_dataset(project, made.kind, made.id, made.created_at)
 
     def change(job: job_pb2.Job) -> None:
         job.state = job_pb2.JOB_STATE_SUCCEEDED

@@ -22,6 +22,7 @@ from cryolattice.ledger.rows import (
     job_row,
     now,
     require_etag,
+    seconds,
     state_name,
     store_job,
 )
@@ -74,7 +75,8 @@ def create(
             owner="",
             lease_until=0.0,
             queued_at=time.time(),
-            created_at=job.create_time.ToNanoseconds() / 1e9,
+            created_at=seconds(job.create_time),
+            updated_at=seconds(job.update_time),
             labels=dict(job.labels),
             traceparents="\n".join(record.traceparents),
             job=job.SerializeToString(deterministic=True),

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from cryolattice.errors import InvalidInputError, PreconditionError
 
-_HEAD = "0003"
+_HEAD = "0004"
 _UPGRADE_LOCK = 0x63727931  # any number that only this program uses
 
 

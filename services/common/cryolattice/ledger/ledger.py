@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from cryolattice.ledger import changes, leases
 from cryolattice.ledger.database import open_database
 from cryolattice.ledger.filters import job_filter
+from cryolattice.ledger.orders import DATASET_FIELDS, JOB_FIELDS, parse_order
 from cryolattice.ledger.overview import Overview, read_overview
 from cryolattice.ledger.paging import page
 from cryolattice.ledger.patience import patient
@@ -82,18 +84,24 @@ class Ledger:
 
     @patient
     def list_jobs(
-        self, project: str, page_size: int, page_token: str, filter_text: str = ""
+        self,
+        project: str,
+        page_size: int,
+        page_token: str,
+        filter_text: str = "",
+        order_by: str = "",
     ) -> tuple[list[JobRecord], str]:
         """Return a page of a project's jobs, newest first, and the token of the next page.
 
         Raises
         ------
         InvalidInputError
-            A filter, size or token that cannot be read.
+            A filter, order, size or token that cannot be read.
         """
+        order = parse_order(order_by, JOB_FIELDS, JOBS.c.sequence)
         query = sa.select(JOBS).where(JOBS.c.project == project, job_filter(filter_text))
         with self._reading.connect() as connection:
-            rows, token = page(connection, query, JOBS.c.sequence, page_size, page_token)
+            rows, token = page(connection, query, order, page_size, page_token)
             return [job_record(row) for row in rows], token
 
     @patient
@@ -278,14 +286,26 @@ class Ledger:
             return [(row.id, job_pb2.Job.FromString(row.job)) for row in rows]
 
     @patient
-    def register_dataset(self, project: str, kind: str, identifier: str) -> None:
-        """Give a committed dataset its name in a project; doing it again changes nothing."""
+    def register_dataset(
+        self, project: str, kind: str, identifier: str, created_at: float | None = None
+    ) -> None:
+        """Give a committed dataset its name in a project; doing it again changes nothing.
+
+        Parameters
+        ----------
+        project, kind, identifier : str
+        created_at : float, optional
+            When it was committed, seconds since 1970; now unless given.
+        """
+        created = time.time() if created_at is None else created_at
         if self.dataset_kind(project, identifier) is not None:
             return
         # another server may do the same at this moment
         with suppress(sa.exc.IntegrityError), self._engine.begin() as connection:
             connection.execute(
-                sa.insert(DATASETS).values(project=project, id=identifier, kind=kind)
+                sa.insert(DATASETS).values(
+                    project=project, id=identifier, kind=kind, created_at=created
+                )
             )
 
     @patient
@@ -301,12 +321,19 @@ class Ledger:
 
     @patient
     def list_datasets(
-        self, project: str, kind: str, page_size: int, page_token: str
+        self, project: str, kind: str, page_size: int, page_token: str, order_by: str = ""
     ) -> tuple[list[tuple[str, str]], str]:
-        """Return a page of (kind, id), newest first, and the token of the next page."""
+        """Return a page of (kind, id), newest first, and the token of the next page.
+
+        Raises
+        ------
+        InvalidInputError
+            An order, size or token that cannot be read.
+        """
+        order = parse_order(order_by, DATASET_FIELDS, DATASETS.c.sequence)
         with self._reading.connect() as connection:
             query = sa.select(DATASETS).where(DATASETS.c.project == project)
             if kind:
                 query = query.where(DATASETS.c.kind == kind)
-            rows, token = page(connection, query, DATASETS.c.sequence, page_size, page_token)
+            rows, token = page(connection, query, order, page_size, page_token)
             return [(row["kind"], row["id"]) for row in rows], token

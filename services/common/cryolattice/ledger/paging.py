@@ -1,28 +1,33 @@
-"""Pages of a listing: a token is the place in the order of creation where the next one begins."""
+"""Pages of a listing: a token is the place in its order where the next one begins."""
 
 from __future__ import annotations
+
+import base64
+import json
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from cryolattice.errors import InvalidInputError
-
-_LONGEST_TOKEN = 18  # digits that surely fit into 64 bits
+from cryolattice.ledger.orders import Order
 
 
 def page(
     connection: Connection,
     query: sa.Select[tuple[object, ...]],
-    sequence: sa.Column[int],
+    order: Order,
     page_size: int,
     page_token: str,
 ) -> tuple[list[RowMapping], str]:
-    """Return a page of rows, newest first, and the token of the next one; empty after the last.
+    """Return a page of rows and the token of the next one; empty after the last.
+
+    Rows that come or go meanwhile shift no others from one page to another.
 
     Raises
     ------
     InvalidInputError
-        A negative size, or a token that is none.
+        A negative size, or a token that is none or of another order.
     """
     if page_size < 0:
         raise InvalidInputError(
@@ -30,12 +35,37 @@ def page(
         )
     size = min(page_size or 100, 1000)
     if page_token:
-        if not page_token.isdecimal() or len(page_token) > _LONGEST_TOKEN:
-            raise InvalidInputError(
-                f"page_token {page_token!r} was not given out by this call", field="page_token"
-            )
-        query = query.where(sequence < int(page_token))
-    rows = list(connection.execute(query.order_by(sequence.desc()).limit(size + 1)).mappings())
+        query = query.where(order.after(_place(page_token, order)))
+    rows = list(connection.execute(query.order_by(*order.clauses).limit(size + 1)).mappings())
     more = len(rows) > size
     rows = rows[:size]
-    return rows, str(rows[-1]["sequence"]) if more else ""
+    return rows, _token(order, rows[-1]) if more else ""
+
+
+def _token(order: Order, row: RowMapping) -> str:
+    place = json.dumps([order.text, *order.values(dict(row))])
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _place(token: str, order: Order) -> list[Any]:
+    place: list[Any]
+    kinds = [column.type.python_type for column, _ in order.columns]
+    try:
+        text, *place = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (ValueError, TypeError) as error:
+        raise _foreign(token) from error
+    if text != order.text:
+        raise InvalidInputError(
+            "page_token is of a listing in another order: give the order_by of the page before, "
+            "or begin again without a token",
+            field="page_token",
+        )
+    if [type(value) for value in place] != kinds or not -(2**63) < place[-1] < 2**63:
+        raise _foreign(token)
+    return place
+
+
+def _foreign(token: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"page_token {token!r} was not given out by this call", field="page_token"
+    )

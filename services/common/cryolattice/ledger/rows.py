@@ -27,6 +27,11 @@ def now() -> Timestamp:
     return stamp
 
 
+def seconds(stamp: Timestamp) -> float:
+    """Return a time in seconds since 1970."""
+    return stamp.ToNanoseconds() / 1e9
+
+
 @dataclass(frozen=True)
 class JobRecord:
     """A job with what only the servers need to know."""
@@ -117,6 +122,7 @@ def store_job(connection: Connection, row: RowMapping, job: job_pb2.Job, **colum
         .values(
             state=job.state,
             version=version,
+            updated_at=seconds(job.update_time),
             job=job.SerializeToString(deterministic=True),
             **columns,
         )
@@ -136,9 +142,12 @@ def _ending(job: job_pb2.Job, *, began: bool) -> Increments:
 
 
 def add_event(connection: Connection, sequence: int | None, job: job_pb2.Job) -> None:
-    """Add the job as it is now to its events."""
+    """Add the job as it is now to its events, without its spec, which never changes."""
+    event = job_pb2.Job()
+    event.CopyFrom(job)
+    event.ClearField("spec")
     connection.execute(
         sa.insert(EVENTS).values(
-            job_sequence=sequence, job=job.SerializeToString(deterministic=True)
+            job_sequence=sequence, job=event.SerializeToString(deterministic=True)
         )
     )

@@ -42,6 +42,7 @@ JOBS = Table(
     # seconds since 1970
     Column("queued_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
     Column("labels", JSON, nullable=False),
     # W3C trace contexts of the calls that queued it, oldest first, one a line
     Column("traceparents", Text, nullable=False, default=""),
@@ -52,6 +53,7 @@ JOBS = Table(
     Index("jobs_by_dataset", "dataset_kind", "dataset_id"),
 )
 
+# without the spec: `jobs` has it once
 EVENTS = Table(
     "job_events",
     METADATA,
@@ -68,6 +70,8 @@ DATASETS = Table(
     Column("project", String(63), nullable=False),
     Column("id", String(63), nullable=False),
     Column("kind", String(32), nullable=False),
+    # seconds since 1970
+    Column("created_at", Float, nullable=False),
     Index("datasets_by_id", "project", "id", unique=True),
 )
 

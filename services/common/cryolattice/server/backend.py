@@ -110,7 +110,8 @@ class Backend:
         )
         job.spec.Pack(spec)
         if committed is not None:
-            self.ledger.register_dataset(project, kind.output_kind, identifier)
+            created_at = committed.manifest.created_at
+            self.ledger.register_dataset(project, kind.output_kind, identifier, created_at)
             job.state = job_pb2.JOB_STATE_SUCCEEDED
             job.state_message = "the same question was answered before"
             job.progress.tile_count = job.progress.reused = max(1, estimate.tile_count)

@@ -97,7 +97,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
         def page() -> tuple[list[dataset_pb2.Dataset], str]:
             found, token = self._backend.ledger.list_datasets(
-                project, request.kind, request.page_size, request.page_token
+                project, request.kind, request.page_size, request.page_token, request.order_by
             )
             return [self._listed(project, *dataset) for dataset in found], token
 
@@ -180,8 +180,14 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 received.close()
             project = parse_project(header.parent)
             kind, identifier = await self._backend.supervisor.ingest(header, path, companions)
-        await asyncio.to_thread(self._backend.ledger.register_dataset, project, kind, identifier)
         reader = DatasetReader.open(self._backend.root, kind, identifier)
+        await asyncio.to_thread(
+            self._backend.ledger.register_dataset,
+            project,
+            kind,
+            identifier,
+            reader.manifest.created_at,
+        )
         return dataset_service_pb2.UploadFileResponse(dataset=self._message(project, reader))
 
     def _check(self, header: dataset_service_pb2.UploadHeader) -> None:

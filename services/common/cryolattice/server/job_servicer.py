@@ -49,6 +49,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
             request.page_size,
             request.page_token,
             request.filter,
+            request.order_by,
         )
         return job_service_pb2.ListJobsResponse(
             jobs=[_shown(record) for record in records], next_page_token=token

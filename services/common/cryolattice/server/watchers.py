@@ -28,6 +28,15 @@ class _Watched:
     queues: set[asyncio.Queue[Event | None]] = field(default_factory=set)
 
 
+def _whole(event: job_pb2.Job, job: job_pb2.Job) -> job_pb2.Job:
+    """Return an event's job with its spec; events are shared by those who watch."""
+    whole = job_pb2.Job()
+    whole.CopyFrom(event)
+    if job.HasField("spec"):
+        whole.spec.CopyFrom(job.spec)
+    return whole
+
+
 class Watchers:
     """Follows every watched job with one query, and reads the events of those that changed.
 
@@ -42,7 +51,7 @@ class Watchers:
         self._poller: asyncio.Task[None] | None = None
 
     async def follow(self, name: str, after: int) -> AsyncIterator[Event]:
-        """Yield the events of a job after an event id, until it has ended.
+        """Yield the events of a job after an event id, until it has ended; the first has its spec.
 
         Parameters
         ----------
@@ -60,8 +69,10 @@ class Watchers:
         record = await asyncio.to_thread(self._ledger.get, name)
         events = await asyncio.to_thread(self._ledger.events, name, after)
         last = events[-1][0] if events else after
-        for known in events if after else events[-1:]:
-            yield known
+        begun = False
+        for event_id, job in events if after else events[-1:]:
+            yield event_id, job if begun else _whole(job, record.job)
+            begun = True
         if record.job.state in TERMINAL or (events and events[-1][1].state in TERMINAL):
             return
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -71,7 +82,8 @@ class Watchers:
                 # those that another watcher lacked come again
                 if event[0] > last:
                     last = event[0]
-                    yield event
+                    yield event if begun else (last, _whole(event[1], record.job))
+                    begun = True
                     if event[1].state in TERMINAL:
                         return
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -63,6 +64,11 @@ class Manifest:
             return cls(objects=objects, **fields)
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptDataError(f"the manifest cannot be read: {error}") from error
+
+    @property
+    def created_at(self) -> float:
+        """When it was committed, in seconds since 1970."""
+        return datetime.fromisoformat(self.create_time).timestamp()
 
     @property
     def size_bytes(self) -> int:
