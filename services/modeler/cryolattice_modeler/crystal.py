@@ -171,7 +171,7 @@ def separations_angstrom(
     ----------
     positions : (n, 3) array
     point : (3,) array
-        In fractions of the cell.
+        In fractions of the cell; or (k, 1, 3) for k points, then the distances are (k, n).
     cell_angstrom : (3, 3) array
 
     Returns

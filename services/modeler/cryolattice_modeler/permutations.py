@@ -52,10 +52,10 @@ def site_action(parent: ParentCrystal, parent_sites: Sequence[int]) -> SiteActio
     positions = parent.fractional[list(parent_sites)]
     images = np.einsum("gij,sj->gsi", parent.rotations, positions) + parent.translations[:, None]
     target = np.empty(images.shape[:2], dtype=np.int64)
-    for place in np.ndindex(*target.shape):
-        gaps = separations_angstrom(positions, images[place], parent.cell_angstrom)
-        target[place] = np.argmin(gaps)
-        if gaps[target[place]] > SAME_SITE_ANGSTROM:
+    for g, moved in enumerate(images):
+        gaps = separations_angstrom(positions, moved[:, None], parent.cell_angstrom)
+        target[g] = np.argmin(gaps, axis=1)
+        if np.any(gaps.min(axis=1) > SAME_SITE_ANGSTROM):
             raise InvalidInputError(
                 f"{parent.name}: a symmetry operation moves a partially occupied site onto none: "
                 "give the coordinates with more decimals",
