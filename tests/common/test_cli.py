@@ -22,6 +22,7 @@ from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
 from cryolattice.store.writer import DatasetWriter
+from cryolattice.workflows.orderings import orderings_request
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.dataset_service_pb2 import (
@@ -92,6 +93,40 @@ def test_jobs_are_listed_and_shown(
     assert command("jobs", "delete", identifier)[0] == 0
     error = command.json("jobs", "show", identifier, code=2)["error"]
     assert error["reason"] == "JOB_NOT_FOUND"
+
+
+def test_orderings_are_written_into_a_dataset(
+    command: Command, lab: Connection, examples: Path
+) -> None:
+    parent = str(examples / "na2nh2bh4_cubic.cif")
+    asked = ("enumerate", parent, "--supercell", "2", "2", "1", "--job")
+    found = command.json(*asked)
+    assert (found["total"], found["classes"]) == (495, 35)
+    dataset = command.json("datasets", "show", found["dataset"])
+    assert dataset["kind"] == "orderings"
+    code, out, _ = command(*asked)
+    assert code == 0
+    assert "495 orderings in 35 classes" in out
+    assert found["dataset"] in out
+    for more in (("--count",), ("--sample", "3"), ("--views", "c"), ("--limit", "9")):
+        assert command.json(*asked, *more, code=2)["error"]["field"] == "job"
+    request = orderings_request(Path(parent), (3, 2, 2))
+    request.parent, request.validate_only = lab.parent, True
+    answer = lab.call(lab.modeler.CreateOrderingsJob, request)
+    assert (answer.total, answer.classes) == ("1251677700", "6849807")
+    assert answer.estimate.store_bytes == 6_849_807 * (36 + 12)
+    assert not answer.HasField("job")
+
+
+def test_views_of_a_supercell_that_is_a_matrix(command: Command, examples: Path) -> None:
+    parent = str(examples / "na2nh2bh4_cubic.cif")
+    matrix = ("--matrix", *["1", "-1", "0", "1", "1", "0", "0", "0", "2"])
+    found = command.json("enumerate", parent, *matrix, "--views", "c")
+    views = found["views"]
+    assert (found["classes"], views["candidates"]) == (32, 32)
+    assert views["distinct"] >= views["projections"] >= views["patterns"] > 1
+    for group in (*views["project_alike"], *views["homometric"]):
+        assert set(group) <= {view["id"] for view in views["list"]}
 
 
 def test_datasets_are_listed_shown_verified_and_exported(

@@ -175,8 +175,11 @@ def test_published_numbers_of_fcc_orderings(make_cif: MakeCif) -> None:
 
 def test_impossible_superlattices(cubic: ParentCrystal, cubic_text: str) -> None:
     seventh = read_parent_crystal(cubic_text.replace("0.66667", "0.65"), "parent.cif")
-    with pytest.raises(CompositionError, match=r"up to 6 primitive cells .* multiple of 20"):
+    with pytest.raises(CompositionError, match=r"up to 6 .* multiple of 20 cells; .*fraction"):
         superlattices(seventh, 6)
+    half = read_parent_crystal(cubic_text.replace("0.66667", "0.5"), "parent.cif")
+    with pytest.raises(CompositionError, match=r"multiple of 2 cells; take up_to_index 2 or more"):
+        superlattices(half, 1)
     with pytest.raises(InvalidInputError, match="up_to_index is 0"):
         superlattices(cubic, 0)
     with pytest.raises(LimitExceededError, match=r"up to 3 .*take up_to_index 2"):

@@ -91,9 +91,15 @@ def superlattices(
     primitive, axes = in_primitive_cell(parent), primitive_axes(parent)
     step = cells_for_composition(primitive)
     if step > up_to_index:
+        works = (
+            f"take up_to_index {step} or more"
+            if step <= MAX_INDEX
+            else f"that is above the limit of {MAX_INDEX}, so write the occupancy as a fraction "
+            "that smaller ones can meet, or name one supercell"
+        )
         raise CompositionError(
             f"{parent.name}: no supercell of up to {up_to_index} primitive cells holds its "
-            f"composition in whole atoms: it takes a multiple of {step} cells",
+            f"composition in whole atoms: it takes a multiple of {step} cells; {works}",
             field="up_to_index",
             metadata={"multiple_of_cells": str(step)},
         )

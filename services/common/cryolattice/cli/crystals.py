@@ -121,9 +121,9 @@ def enumerate_orderings(
         seed=seed,
         cif_symmetry=cif_symmetry.value,
     )
-    if views is not None and (supercell is None or count or sample is not None):
+    if views is not None and (up_to_index is not None or count or sample is not None):
         raise InvalidInputError(
-            "--views compares all orderings of one --supercell: leave out the other choices",
+            "--views compares all orderings of one supercell: leave out the other choices",
             field="views",
         )
     if job:
@@ -144,9 +144,9 @@ def enumerate_orderings(
             on_progress=follow.counter("orderings"),
             on_page=follow.counter("contact sheet") if out is not None else None,
         )
-        if views is not None and supercell is not None:
+        if views is not None and options.supercell is not None:
             result["views"] = compare_views(
-                *(lab, parent, supercell),
+                *(lab, parent, options.supercell),
                 along=views,
                 k_max_per_angstrom=k_max,
                 on_progress=follow.counter("views"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.orderings import SupercellSize
 from cryolattice.workflows.steps import read_crystal, supercell_message
 from cryolattice_api.modeler.v1 import modeler_pb2
 
@@ -53,7 +54,7 @@ def beam_fields(along: str) -> dict[str, Any]:
 def compare_views(
     lab: Connection,
     parent: Path,
-    supercell: tuple[int, int, int],
+    supercell: SupercellSize,
     *,
     along: str = "c",
     k_max_per_angstrom: float = 0.0,
@@ -66,8 +67,8 @@ def compare_views(
     lab : Connection
     parent : Path
         CIF of the parent crystal.
-    supercell : tuple of int
-        Parent cells along each axis.
+    supercell : three ints, or three rows of three ints
+        Parent cells along each axis, or the supercell's axes in units of the parent's.
     along : str
         As `beam_fields`.
     k_max_per_angstrom : float

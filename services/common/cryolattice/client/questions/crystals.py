@@ -100,7 +100,7 @@ class CrystalQuestions(Asking):
     def views(
         self,
         parent: FilePath,
-        supercell: tuple[int, int, int],
+        supercell: SupercellSize,
         zone_axes: str = "c",
         *,
         k_max_per_angstrom: float = 0.0,
@@ -111,8 +111,8 @@ class CrystalQuestions(Asking):
         ----------
         parent : path
             CIF of the parent crystal.
-        supercell : (int, int, int)
-            Parent cells along a, b and c.
+        supercell : (int, int, int), or three rows of three ints
+            Parent cells along a, b and c, or the supercell's axes in units of the parent's.
         zone_axes : str
             ``"c"``, with the axes that the supercell's symmetry makes equal to it; ``"all"`` axes
             of the supercell; ``"low-index"`` for every direction with indices of at most 1 that has
