@@ -29,6 +29,7 @@ from cryolattice_modeler.occupancy import occupancy_fraction
         ("0.0672", (42, 625)),
         ("1.", (1, 1)),
         ("1.001(2)", (1, 1)),
+        ("1.004", (1, 1)),
     ],
 )
 def test_recognises_the_fraction_that_was_meant(text: str, meant: tuple[int, int]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +45,14 @@ class CanonicalFrame:
         In the frame's order, with its ranges.
     description : str
         Which sites are ordered and with what, without lengths: strain keeps it.
+    blocks : (n,) int array
+        Of the sites by their numbers here, as `DisorderedSupercell.blocks`.
     """
 
     place: NDArray[np.int64]
     sublattices: tuple[Sublattice, ...]
     description: str
+    blocks: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +128,18 @@ def _named(layout: DisorderedSupercell, frame: _Frame, form: IntMatrix) -> Canon
         start = stop
     diagonal = np.array_equal(form, np.diag(np.diag(form)))
     size = [int(n) for n in np.diag(form)] if diagonal else form.tolist()
-    description = [size, texts, [shares for _, shares, *_ in ranked]]
-    return CanonicalFrame(place, tuple(sublattices), json.dumps(description, separators=(",", ":")))
+    description: list[Any] = [size, texts, [shares for _, shares, *_ in ranked]]
+    groups = sorted(
+        [element for element, _ in layout.parent.sites[index].companions]
+        for index in layout.parent_sites
+        if layout.parent.sites[index].companions
+    )
+    if groups:
+        description.append(groups)
+    blocks = np.empty_like(layout.blocks)
+    blocks[place] = layout.blocks
+    text = json.dumps(description, separators=(",", ":"))
+    return CanonicalFrame(place, tuple(sublattices), text, blocks)
 
 
 def _bins(inside: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -42,6 +42,8 @@ class CifAtom:
         The fraction recognised from the decimals.
     occupancy_tolerance : float
         How far off the quoted value may be by rounding or by its uncertainty.
+    assembly, group : str
+        Its disorder assembly and group; no group for an atom that is always there.
     """
 
     label: str
@@ -50,6 +52,8 @@ class CifAtom:
     fractional: tuple[float, float, float]
     occupancy: Fraction
     occupancy_tolerance: float
+    assembly: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +242,8 @@ def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
             "_atom_site_label",
             "_atom_site_type_symbol",
             "_atom_site_occupancy",
+            "_atom_site_disorder_assembly",
+            "_atom_site_disorder_group",
         )
     }
     atoms = []
@@ -265,6 +271,8 @@ def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
                 fractional=(fractional[0], fractional[1], fractional[2]),
                 occupancy=occupancy,
                 occupancy_tolerance=tolerance,
+                assembly=cells.get("_atom_site_disorder_assembly", ""),
+                group=cells.get("_atom_site_disorder_group", "").removeprefix("0"),
             )
         )
     return tuple(atoms)

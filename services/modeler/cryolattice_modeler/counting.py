@@ -3,7 +3,7 @@
 The Cauchy-Frobenius lemma (Burnside): the number of classes is the mean, over the group, of the
 number of arrangements that an operation leaves as they are. An arrangement is left as it is when
 each cycle of the permutation carries one occupant, so that number is a coefficient of the cycle
-index (Polya). Exact integers throughout.
+index (Polya). Sites that exclude each other are counted block by block. Exact integers throughout.
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.exclusive_sites import (
+    BlockCycles,
+    block_cycles,
+    exclusive_arrangements,
+)
 from cryolattice_modeler.permutations import permutation_blocks
 from cryolattice_modeler.supercell import (
     DisorderedSupercell,
+    Sublattice,
     SupercellSize,
     disordered_supercell,
 )
@@ -51,33 +57,58 @@ def count_orderings(parent: ParentCrystal, supercell: SupercellSize) -> tuple[in
 
 
 def total_orderings(layout: DisorderedSupercell) -> int:
-    """Return the number of all orderings: a product of multinomial coefficients."""
-    total = 1
-    for sublattice in layout.sublattices:
-        free = sublattice.stop - sublattice.start
-        for count in sublattice.counts[1:]:
-            total *= math.comb(free, count)
-            free -= count
-    return total
+    """Return the number of all orderings: those that the identity leaves as they are."""
+    return _fixed(_kind(np.arange(layout.site_count), layout), layout)
 
 
 def count_classes(layout: DisorderedSupercell) -> int:
     """Return the number of symmetry-inequivalent orderings by the Cauchy-Frobenius lemma."""
-    kinds: Counter[tuple[Cycles, ...]] = Counter()
+    kinds: Counter[_Kind] = Counter()
     for block in permutation_blocks(layout):
         lengths = cycle_lengths(block)
-        for row in lengths:
-            kinds[tuple(cycles_of(row[s.start : s.stop]) for s in layout.sublattices)] += 1
-    fixed = 0
-    for kind, operations in kinds.items():
-        fixed += operations * math.prod(
-            fixed_arrangements(cycles, sublattice.counts)
-            for cycles, sublattice in zip(kind, layout.sublattices, strict=True)
-        )
+        kinds.update(_kind(row, layout, own) for row, own in zip(block, lengths, strict=True))
+    fixed = sum(operations * _fixed(kind, layout) for kind, operations in kinds.items())
     classes, remainder = divmod(fixed, kinds.total())
     if remainder:
         raise AssertionError("the permutations do not form a group")
     return classes
+
+
+# cycles of each sublattice of free sites, and of the blocks of the others
+_Kind = tuple[tuple[Cycles, ...], BlockCycles]
+
+
+def _kind(
+    permutation: NDArray[np.int64],
+    layout: DisorderedSupercell,
+    lengths: NDArray[np.int64] | None = None,
+) -> _Kind:
+    own = cycle_lengths(permutation[None])[0] if lengths is None else lengths
+    free, exclusive = _parts(layout)
+    cycles = tuple(cycles_of(own[s.start : s.stop]) for s in free)
+    if not exclusive:
+        return cycles, ()
+    ranges = [(s.start, s.stop) for s in exclusive]
+    return cycles, block_cycles(permutation, layout.blocks, ranges)
+
+
+def _fixed(kind: _Kind, layout: DisorderedSupercell) -> int:
+    free, exclusive = _parts(layout)
+    ways = math.prod(
+        fixed_arrangements(cycles, s.counts) for cycles, s in zip(kind[0], free, strict=True)
+    )
+    if not exclusive:
+        return ways
+    return ways * exclusive_arrangements(kind[1], tuple(s.counts[1:] for s in exclusive))
+
+
+def _parts(layout: DisorderedSupercell) -> tuple[list[Sublattice], list[Sublattice]]:
+    """Return the sublattices of free sites, and those of sites that exclude each other."""
+    free: list[Sublattice] = []
+    exclusive: list[Sublattice] = []
+    for sublattice in layout.sublattices:
+        (free if layout.blocks[sublattice.start] < 0 else exclusive).append(sublattice)
+    return free, exclusive
 
 
 def cycle_lengths(permutations: NDArray[np.int64]) -> NDArray[np.int64]:

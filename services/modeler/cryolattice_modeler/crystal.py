@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,14 +12,17 @@ from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError, NothingToOrderError
 from cryolattice_modeler.cif import CifAtom, CifContent
+from cryolattice_modeler.disorder import (
+    SAME_SITE_ANGSTROM,
+    Edges,
+    OpenSite,
+    disorder_groups,
+    equivalent_positions,
+    exclude_each_other,
+    group_sites,
+)
 from cryolattice_modeler.structure_files import read_structure
 from cryolattice_modeler.symmetry import find_symmetry
-
-SAME_SITE_ANGSTROM = 0.1
-"""Atoms nearer than this share a site; images of one atom nearer than this are one atom."""
-
-SPLIT_SITE_ANGSTROM = 0.5
-"""Partial atoms nearer than this, yet apart, cannot be occupied independently."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,19 @@ class Site:
     orbit : int
         Sites with the same number are equivalent by the crystal's symmetry, by operations that
         the shape of the file's cell does not share too: they have one composition between them.
+    companions : tuple of (element, tuple of float)
+        Atoms that come and go with this one, from the site, in fractions of the cell.
+    to_middle : tuple of float or None
+        Of sites of which at most one is taken: the way to their common middle, in fractions of the
+        cell. None where the site is independent of others.
     """
 
     label: str
     fractional: tuple[float, float, float]
     occupants: tuple[tuple[str, Fraction], ...]
     orbit: int
+    companions: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+    to_middle: tuple[float, float, float] | None = None
 
     @property
     def vacancy(self) -> Fraction:
@@ -156,12 +167,6 @@ def read_parent_crystal(
     return parent
 
 
-@dataclass
-class _OpenSite:
-    position: NDArray[np.float64]
-    atoms: list[CifAtom]
-
-
 def separations_angstrom(
     positions: NDArray[np.float64], point: NDArray[np.float64], cell_angstrom: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -183,63 +188,50 @@ def separations_angstrom(
     return np.linalg.norm((delta - np.rint(delta)) @ cell_angstrom, axis=-1)
 
 
-def _expand(content: CifContent, name: str) -> list[_OpenSite]:
-    sites: list[_OpenSite] = []
+def _expand(content: CifContent, name: str) -> list[OpenSite]:
+    sites: list[OpenSite] = []
+    edges: Edges = []
     for atom in content.atoms:
-        for position in _orbit_positions(atom, content):
-            _place(sites, atom, position, content.cell_angstrom, name)
+        if not atom.group:
+            for position in equivalent_positions(atom, content):
+                _place(sites, OpenSite(position, [atom]), content.cell_angstrom, name)
+    for groups in disorder_groups(content, name).values():
+        found, together = group_sites(groups, content, name)
+        places = [_place(sites, site, content.cell_angstrom, name) for site in found]
+        for alternatives in together:
+            (first, start), *others = alternatives
+            edges += [
+                (places[first], places[other], end - start)
+                for other, end in others
+                if places[first] != places[other]
+            ]
+    exclude_each_other(sites, edges, content.cell_angstrom, name)
     return sites
 
 
-def _orbit_positions(atom: CifAtom, content: CifContent) -> NDArray[np.float64]:
-    """Return the equivalent positions, the atom being moved onto the special position it is at."""
-    position = np.array(atom.fractional)
-    images = content.rotations @ position + content.translations
-    delta = images - position
-    delta -= np.rint(delta)
-    near = np.linalg.norm(delta @ content.cell_angstrom, axis=1) < SAME_SITE_ANGSTROM
-    position = position + delta[near].mean(axis=0)
-    images = content.rotations @ position + content.translations
-    distinct: list[NDArray[np.float64]] = []
-    for image in images - np.floor(images):
-        known = np.array(distinct).reshape(-1, 3)
-        gaps = separations_angstrom(known, image, content.cell_angstrom)
-        if not np.any(gaps < SAME_SITE_ANGSTROM):
-            distinct.append(image)
-    return np.array(distinct)
-
-
-def _place(
-    sites: list[_OpenSite],
-    atom: CifAtom,
-    position: NDArray[np.float64],
-    cell: NDArray[np.float64],
-    name: str,
-) -> None:
+def _place(sites: list[OpenSite], new: OpenSite, cell: NDArray[np.float64], name: str) -> int:
+    """Add a site, or its atom to the site that is there already; return the site's number."""
     known = np.array([site.position for site in sites]).reshape(-1, 3)
-    gaps = separations_angstrom(known, position, cell)
+    gaps = separations_angstrom(known, new.position, cell)
     nearest = int(np.argmin(gaps)) if len(gaps) else -1
-    if nearest < 0 or gaps[nearest] >= SPLIT_SITE_ANGSTROM:
-        sites.append(_OpenSite(position, [atom]))
-        return
-    site = sites[nearest]
-    labels = f"{site.atoms[0].label} and {atom.label}"
-    if gaps[nearest] < SAME_SITE_ANGSTROM:
-        if any(other.type_symbol == atom.type_symbol for other in site.atoms):
-            raise InvalidInputError(
-                f"{name}: {labels} are the same {atom.element} atom, listed twice (or an image by "
-                "symmetry): remove one",
-                field="parent",
-            )
-        site.atoms.append(atom)
-    elif atom.element == "H" or site.atoms[0].element == "H":
-        sites.append(_OpenSite(position, [atom]))
-    else:
+    if nearest < 0 or gaps[nearest] >= SAME_SITE_ANGSTROM:
+        sites.append(new)
+        return len(sites) - 1
+    site, (atom,) = sites[nearest], new.atoms
+    if site.companions or new.companions:
         raise InvalidInputError(
-            f"{name}: {labels} come within {gaps[nearest]:.2f} angstrom of each other: a site "
-            "split over several positions is not supported; merge them into one mean position",
+            f"{name}: {site.label} and {atom.label} are on one site, though one of them is part of "
+            "a larger disorder group: list what both groups share once, outside the groups",
             field="parent",
         )
+    if any(other.type_symbol == atom.type_symbol for other in site.atoms):
+        raise InvalidInputError(
+            f"{name}: {site.label} and {atom.label} are the same {atom.element} atom, listed twice "
+            "(or an image by symmetry): remove one",
+            field="parent",
+        )
+    site.atoms.append(atom)
+    return nearest
 
 
 def _occupants(atoms: list[CifAtom], name: str) -> tuple[tuple[str, Fraction], ...]:
@@ -262,29 +254,43 @@ def _occupants(atoms: list[CifAtom], name: str) -> tuple[tuple[str, Fraction], .
     return tuple(sorted(shares.items()))
 
 
-def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) -> ParentCrystal:
-    placed = [
-        (canonical_position(site.position), site.atoms[0].label, _occupants(site.atoms, name))
+def _sorted_sites(open_sites: list[OpenSite], name: str) -> list[Site]:
+    """Return the sites, their orbits not known yet, in an order that the positions decide."""
+    sites = [
+        Site(
+            label=site.label,
+            fractional=canonical_position(site.position),
+            occupants=_occupants(site.atoms, name),
+            orbit=-1,
+            companions=tuple(
+                sorted((atom.element, triple(offset)) for atom, offset in site.companions)
+            ),
+            to_middle=None if site.to_middle is None else triple(site.to_middle),
+        )
         for site in open_sites
     ]
-    placed.sort(key=lambda item: (tuple(round(x, 4) for x in item[0]), item[2], item[1]))
-    kinds = {occupants: i for i, occupants in enumerate(sorted({item[2] for item in placed}))}
-    dataset = find_symmetry(
-        content.cell_angstrom,
-        np.array([item[0] for item in placed]),
-        np.array([kinds[item[2]] for item in placed]),
+    return sorted(
+        sites, key=lambda s: (tuple(round(x, 4) for x in s.fractional), s.occupants, s.label)
     )
+
+
+def _with_symmetry(open_sites: list[OpenSite], content: CifContent, name: str) -> ParentCrystal:
+    placed = _sorted_sites(open_sites, name)
+    occupied, kinds = _atoms_and_kinds(placed, content.cell_angstrom)
+    dataset = find_symmetry(content.cell_angstrom, occupied, kinds)
     if dataset is None:
         raise InvalidInputError(
             f"{name}: no symmetry can be found for the atoms as listed: look for overlapping atoms",
             field="parent",
         )
+    orbits = dataset.crystallographic_orbits[: len(placed)]
     sites = tuple(
-        Site(label=label, fractional=position, occupants=occupants, orbit=int(orbit))
-        for (position, label, occupants), orbit in zip(
-            placed, dataset.crystallographic_orbits, strict=True
-        )
+        dataclasses.replace(site, orbit=int(orbit))
+        for site, orbit in zip(placed, orbits, strict=True)
     )
+    rotations = np.asarray(dataset.rotations, dtype=np.int64)
+    translations = np.asarray(dataset.translations, dtype=np.float64)
+    _require_kept(sites, rotations, translations, content.cell_angstrom, name)
     warnings = list(content.warnings)
     averaged = sorted({s.label for s in sites if s.is_partial and not s.is_disordered})
     if averaged:
@@ -296,13 +302,70 @@ def _with_symmetry(open_sites: list[_OpenSite], content: CifContent, name: str) 
         name=name,
         cell_angstrom=content.cell_angstrom,
         sites=sites,
-        rotations=np.asarray(dataset.rotations, dtype=np.int64),
-        translations=np.asarray(dataset.translations, dtype=np.float64),
+        rotations=rotations,
+        translations=translations,
         space_group=str(dataset.international),
         declared_space_group=content.space_group,
         warnings=tuple(warnings),
         open_axes=content.open_axes,
     )
+
+
+def _atoms_and_kinds(
+    sites: list[Site], cell: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return positions of the sites, then of their companions, with what may be exchanged."""
+    places = [np.array(site.fractional) for site in sites]
+    told: list[list[str]] = [
+        [str((site.occupants, [element for element, _ in site.companions]))] for site in sites
+    ]
+    for site in sites:
+        for element, offset in site.companions:
+            place = np.array(site.fractional) + offset
+            gaps = separations_angstrom(np.array(places), place, cell)
+            what = f"{element} with {site.occupants}"
+            if gaps.min() < SAME_SITE_ANGSTROM:
+                told[int(np.argmin(gaps))].append(what)
+            else:
+                places.append(place)
+                told.append([what])
+    keys = [str(sorted(what)) for what in told]
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return np.array(places) % 1.0, np.array([numbers[key] for key in keys])
+
+
+def _require_kept(
+    sites: tuple[Site, ...],
+    rotations: NDArray[np.int64],
+    translations: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    name: str,
+) -> None:
+    """Refuse symmetry that takes sites of one disorder group or split site to those of several."""
+    positions = np.array([site.fractional for site in sites])
+    for site in sites:
+        if site.to_middle is None and not site.companions:
+            continue
+        for rotation, translation in zip(rotations, translations, strict=True):
+            image = rotation @ np.array(site.fractional) + translation
+            other = sites[int(np.argmin(separations_angstrom(positions, image, cell)))]
+            vectors = [site.to_middle or (0, 0, 0), *(v for _, v in site.companions)]
+            targets = [other.to_middle or (0, 0, 0), *(v for _, v in other.companions)]
+            gaps = (np.array(vectors) @ rotation.T)[:, None] - np.array(targets)[None]
+            reached = np.linalg.norm(gaps @ cell, axis=-1) < SAME_SITE_ANGSTROM
+            if not (reached[0, 0] and reached[1:, 1:].any(axis=1).all()):
+                raise InvalidInputError(
+                    f"{name}: symmetry takes {site.label} to {other.label}, but not what excludes "
+                    "or accompanies it: give disorder groups and split sites that the space group "
+                    "of the whole keeps",
+                    field="parent",
+                )
+
+
+def triple(vector: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return a vector (3,) without the noise of its last digits."""
+    x, y, z = (round(float(value), 9) + 0.0 for value in vector)
+    return x, y, z
 
 
 def canonical_position(position: NDArray[np.float64]) -> tuple[float, float, float]:

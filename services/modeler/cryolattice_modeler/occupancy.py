@@ -18,6 +18,8 @@ _NUMBER = re.compile(
 # A fraction is believed when its denominator squared times the interval's width stays below this:
 # with a larger denominator some fraction or other falls into the interval by chance.
 _CHANCE = 0.6
+# A refined occupancy may end so little above 1.
+_SLIGHTLY_OVER = Fraction(1, 200)
 _DOUBLE_PRECISION = Fraction(1, 10**9)
 
 
@@ -46,7 +48,8 @@ def occupancy_fraction(text: str, *, label: str) -> tuple[Fraction, float]:
     Raises
     ------
     InvalidInputError
-        If the text is no number, or the occupancy is outside 0 < occupancy <= 1.
+        If the text is no number, or the occupancy is outside 0 < occupancy <= 1; up to 1.005, or
+        within the uncertainty, it is taken for 1.
     """
     match = _NUMBER.match(text.strip())
     if match is None:
@@ -61,15 +64,15 @@ def occupancy_fraction(text: str, *, label: str) -> tuple[Fraction, float]:
     unit = Fraction(1, 10**decimals) if decimals > 0 else Fraction(1)
     esd = int(match["esd"] or 0) * unit
     below, above = max(esd, unit / 2), max(esd, unit * Fraction(99, 100))
-    if not 0 < exact <= 1 + esd:
+    if not 0 < exact <= 1 + max(esd, _SLIGHTLY_OVER):
         raise InvalidInputError(
             f"atom {label}: _atom_site_occupancy is {text}, but an occupancy lies above 0 and at "
             "most at 1: correct the value, or remove the atom",
             field="parent",
         )
-    if exact >= 1:
-        return Fraction(1), float(below)
     tolerance = float(below) if decimals > 1 else 0.0
+    if exact >= 1:
+        return Fraction(1), tolerance
     below, above = max(below, _DOUBLE_PRECISION), max(above, _DOUBLE_PRECISION)
     low, high = max(exact - below, Fraction(0)), min(exact + above, Fraction(1))
     simplest = _simplest_between(low, high)

@@ -88,7 +88,9 @@ class OrderingTable:
         codes = np.empty((0, len(self._species)), dtype=np.uint8)
         multiplicities = np.empty(0, dtype=np.int64)
         skipped = 0 if behind is None else 1
-        for batch in canonical_arrangements(occupant_layers(self._frame), group, start):
+        for batch in canonical_arrangements(
+            occupant_layers(self._frame), group, start, blocks=self._frame.blocks
+        ):
             codes = np.concatenate([codes, batch.codes[skipped:]])
             multiplicities = np.concatenate([multiplicities, batch.multiplicities[skipped:]])
             skipped = 0

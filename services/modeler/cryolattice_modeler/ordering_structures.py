@@ -37,6 +37,11 @@ def ordering_structure(ordering: Ordering) -> Structure:
             symbols.append(symbol)
             places.append(place)
             weights.append(1.0)
+    taken = np.array([symbol != VACANCY for symbol in ordering.occupants], dtype=np.float64)
+    elements, positions, *_ = layout.companions(taken)
+    symbols += elements
+    places += list(positions)
+    weights += [1.0] * len(elements)
     return Structure(
         name=ordering.ordering_id,
         cell_angstrom=layout.parent.cell_angstrom * sizes[:, None],

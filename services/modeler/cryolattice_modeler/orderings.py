@@ -120,7 +120,8 @@ def enumerate_orderings(
 def _enumerate(layout: DisorderedSupercell, *, primitive_only: bool) -> Iterator[Ordering]:
     frame = canonical_frame(layout)
     shifts = _named(translation_group(layout), frame)[1:]
-    for batch in canonical_arrangements(occupant_layers(frame), named_group(layout, frame)):
+    group = named_group(layout, frame)
+    for batch in canonical_arrangements(occupant_layers(frame), group, blocks=frame.blocks):
         kept = np.ones(len(batch.codes), dtype=np.bool_)
         if primitive_only:
             for shift in shifts:
@@ -224,6 +225,11 @@ def ordered_atoms(ordering: Ordering) -> tuple[NDArray[np.int64], NDArray[np.flo
     )
     symbols = [site.occupants[0][0] for site in full for _ in cells]
     symbols += [ordering.occupants[i] for i in kept]
+    taken = np.array([symbol != VACANCY for symbol in ordering.occupants], dtype=np.float64)
+    elements, places, *_ = layout.companions(taken)
+    heavy = [i for i, element in enumerate(elements) if element != "H"]
+    symbols += [elements[i] for i in heavy]
+    positions = np.concatenate([positions, places[heavy]])
     return np.array([atomic_numbers[symbol] for symbol in symbols], dtype=np.int64), positions
 
 

@@ -63,6 +63,8 @@ def canonical_arrangements(
     layers: Sequence[Layer],
     group: NDArray[np.int32],
     start: NDArray[np.uint8] | None = None,
+    *,
+    blocks: NDArray[np.int64] | None = None,
 ) -> Iterator[Arrangements]:
     """Yield one arrangement of each class, in batches, in a fixed order.
 
@@ -73,6 +75,8 @@ def canonical_arrangements(
         The distinct permutations of a group: where each site goes.
     start : (n,) uint8 array, optional
         Codes of one of the arrangements: those before it are passed over, without being made.
+    blocks : (n,) int array, optional
+        Sites with the same number from 0 exclude each other: at most one of them is taken.
 
     Yields
     ------
@@ -81,7 +85,9 @@ def canonical_arrangements(
         each is the least of its class.
     """
     codes = np.zeros(group.shape[1], dtype=np.uint8)
-    for rows, stabilisers in _fill(list(layers), group, codes, start):
+    if blocks is None:
+        blocks = np.full(len(codes), -1)
+    for rows, stabilisers in _fill(list(layers), group, codes, start, blocks):
         yield Arrangements(rows, len(group) // stabilisers)
 
 
@@ -90,16 +96,20 @@ def _fill(
     group: NDArray[np.int32],
     codes: NDArray[np.uint8],
     start: NDArray[np.uint8] | None,
+    blocks: NDArray[np.int64],
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     if not layers:
         yield codes[None], np.array([len(group)])
         return
     layer, *rest = layers
-    free = layer.start + np.flatnonzero(codes[layer.start : layer.stop] == 0)
+    closed = (codes > 0) | ((blocks >= 0) & np.isin(blocks, blocks[codes > 0]))
+    free = layer.start + np.flatnonzero(~closed[layer.start : layer.stop])
     place = np.full(len(codes), -1)
     place[free] = np.arange(len(free))
     first = None if start is None else start[free] == layer.code
-    for subsets, fixing in _canonical_subsets(place[group[:, free]], layer.chosen, first):
+    for subsets, fixing in _canonical_subsets(
+        place[group[:, free]], layer.chosen, first, blocks[free]
+    ):
         written = np.repeat(codes[None], len(subsets), axis=0)
         inside = written[:, free]
         inside[subsets] = layer.code
@@ -109,16 +119,22 @@ def _fill(
             continue
         for subset, row, kept in zip(subsets, written, fixing.T, strict=True):
             begins = first is not None and np.array_equal(subset, first)
-            yield from _fill(rest, group[kept], row, start if begins else None)
+            yield from _fill(rest, group[kept], row, start if begins else None, blocks)
 
 
 def _canonical_subsets(
-    group: NDArray[np.int64], chosen: int, first: NDArray[np.bool_] | None
+    group: NDArray[np.int64],
+    chosen: int,
+    first: NDArray[np.bool_] | None,
+    blocks: NDArray[np.int64],
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """Yield (rows, n) members and (order, rows) operations that keep each subset."""
     sites = group.shape[1]
-    images = _Images(group)
     left_out = sites - chosen
+    if left_out < 0:
+        return
+    images = _Images(group)
+    exclusive = blocks[None, :] == np.unique(blocks[blocks >= 0])[:, None]
     bits = np.zeros((sites, images.words), dtype=np.uint64)
     number = np.arange(sites)
     bits[number, number // _WORD] = np.uint64(1) << (number % _WORD).astype(np.uint64)
@@ -128,11 +144,10 @@ def _canonical_subsets(
     while stack:
         masks, lowest, size = stack.pop()
         if size == left_out:
-            fixing = images.equal(masks)
-            outside = (masks[:, number // _WORD] >> (number % _WORD).astype(np.uint64)) & np.uint64(
-                1
-            )
-            yield outside == 0, fixing
+            subsets = _outside(masks, number)
+            allowed = _one_in_each(subsets, exclusive)
+            if allowed.any():
+                yield subsets[allowed], images.equal(masks[allowed])
             continue
         # the next site lies below the lowest one, and leaves room for those that follow
         room = lowest - (left_out - size - 1)
@@ -144,6 +159,12 @@ def _canonical_subsets(
             # all that comes of a greater number is greater still, and has been before
             kept = np.flatnonzero(~_exceed(grown, greatest))
             grown, added = grown[kept], added[kept]
+        if len(exclusive):
+            # what lies above the lowest site left out is chosen for good
+            kept = np.flatnonzero(
+                _one_in_each(_outside(grown, number) & (number > added[:, None]), exclusive)
+            )
+            grown, added = grown[kept], added[kept]
         kept = images.greatest(grown)
         grown, added = grown[kept], added[kept]
         parts = range(0, len(grown), _NODES_AT_ONCE)
@@ -151,6 +172,17 @@ def _canonical_subsets(
             (grown[i : i + _NODES_AT_ONCE], added[i : i + _NODES_AT_ONCE], size + 1)
             for i in reversed(parts)
         ]
+
+
+def _outside(masks: NDArray[np.uint64], number: NDArray[np.int64]) -> NDArray[np.bool_]:
+    shifted = masks[:, number // _WORD] >> (number % _WORD).astype(np.uint64)
+    return np.asarray(shifted & np.uint64(1) == 0, dtype=np.bool_)
+
+
+def _one_in_each(subsets: NDArray[np.bool_], exclusive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which subsets (rows, n) have at most one site in each block (blocks, n)."""
+    counted = subsets.astype(np.float32) @ exclusive.T.astype(np.float32)
+    return np.asarray(np.all(counted < 1.5, axis=1), dtype=np.bool_)
 
 
 def _exceed(masks: NDArray[np.uint64], bound: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_modeler.crystal import (
-    SAME_SITE_ANGSTROM,
-    ParentCrystal,
-    separations_angstrom,
-)
+from cryolattice_modeler.crystal import ParentCrystal, separations_angstrom
+from cryolattice_modeler.disorder import SAME_SITE_ANGSTROM
 from cryolattice_modeler.supercell import DisorderedSupercell
 
 

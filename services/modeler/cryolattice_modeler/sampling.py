@@ -73,6 +73,12 @@ def sample_orderings(
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}: give a whole number of at least 0", field="seed")
     layout = disordered_supercell(parent, supercell)
+    if layout.blocks.max(initial=-1) >= 0:
+        raise InvalidInputError(
+            f"{parent.name} has split sites or disorder groups: no random sample is drawn of them; "
+            "enumerate all orderings, or take a smaller supercell",
+            field="sample",
+        )
     rng = random.Random(seed)  # noqa: S311 - no secret; exact with big integers
     return _sample(layout, min(size, count_classes(layout)), rng)
 

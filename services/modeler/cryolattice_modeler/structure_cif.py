@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from cryolattice_modeler.symmetry import find_symmetry, standard_operations
+from cryolattice_modeler.symmetry import find_symmetry, second_origin, standard_operations
 
 CifSymmetry = Literal["p1", "found"]
 
@@ -49,8 +50,9 @@ def structure_to_cif(
     structure : Structure
     symmetry : str
         ``"p1"`` keeps the cell and lists every atom; ``"found"`` takes the conventional cell of
-        the structure's space group (spglib's standard: hexagonal axes, unique axis b, the first
-        origin) and lists the asymmetric unit with the operations.
+        the structure's space group and lists the asymmetric unit with the operations. Of several
+        settings that is spglib's standard (hexagonal axes, unique axis b), and of two origins the
+        one on an inversion centre, which programs take where a file does not tell.
     comments : sequence of str
         Lines for the head of the file.
 
@@ -58,6 +60,7 @@ def structure_to_cif(
     -------
     str
     """
+    formula = _formula(structure)
     operations = ["x,y,z"]
     group = gemmi.SpaceGroup("P 1")
     if symmetry == "found":
@@ -73,11 +76,15 @@ def structure_to_cif(
     names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
     for name, value in zip(names, [*lengths, *angles], strict=True):
         block.set_pair(f"_cell_{name}", f"{value:.6f}")
+    volume = abs(np.linalg.det(structure.cell_angstrom))
+    block.set_pair("_cell_volume", f"{volume:.4f}")
+    block.set_pair("_chemical_formula_sum", gemmi.cif.quote(formula))
     block.set_pair("_space_group_name_H-M_alt", gemmi.cif.quote(group.xhm()))
+    block.set_pair("_space_group_name_Hall", gemmi.cif.quote(group.hall))
     block.set_pair("_space_group_IT_number", str(group.number))
     loop = block.init_loop("_space_group_symop_", ["operation_xyz"])
     for operation in operations:
-        loop.add_row([gemmi.cif.quote(operation)])
+        loop.add_row([f"'{operation.replace(',', ', ')}'"])
     loop = block.init_loop(
         "_atom_site_", ["label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy"]
     )
@@ -92,11 +99,31 @@ def structure_to_cif(
     return "\n".join([*comments, str(document.as_string())])
 
 
+def _formula(structure: Structure) -> str:
+    """Return the smallest formula with whole numbers of atoms; else that of the cell."""
+    totals: dict[str, float] = {}
+    for number, weight in zip(structure.numbers, structure.occupancies, strict=True):
+        symbol = chemical_symbols[int(number)]
+        totals[symbol] = totals.get(symbol, 0.0) + float(weight)
+    whole = {symbol: round(count) for symbol, count in totals.items()}
+    if all(abs(totals[symbol] - count) < 1e-3 and count for symbol, count in whole.items()):
+        divisor = math.gcd(*whole.values())
+        totals = {symbol: count // divisor for symbol, count in whole.items()}
+    # Hill's order: carbon and hydrogen first where there is carbon
+    first = [symbol for symbol in ("C", "H") if "C" in totals and symbol in totals]
+    order = [*first, *sorted(set(totals) - set(first))]
+    counts = {symbol: f"{totals[symbol]:.4g}" for symbol in order}
+    return " ".join(symbol + (count if count != "1" else "") for symbol, count in counts.items())
+
+
 def _asymmetric_unit(structure: Structure) -> tuple[Structure, gemmi.SpaceGroup | None]:
     """Return the first atom of each orbit in the conventional cell, and its space group."""
     pairs = np.column_stack([structure.numbers, np.round(structure.occupancies, 6)])
     kinds, kind = np.unique(pairs, axis=0, return_inverse=True)
-    dataset = find_symmetry(structure.cell_angstrom, structure.fractional, kind.astype(np.int64))
+    own = structure.cell_angstrom, structure.fractional, kind.astype(np.int64)
+    dataset = find_symmetry(*own)
+    if dataset is not None and (hall := second_origin(dataset.hall_number)) != dataset.hall_number:
+        dataset = find_symmetry(*own, hall_number=hall)
     if dataset is None:
         return structure, None
     group = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(standard_operations(dataset.hall_number)))

@@ -79,6 +79,12 @@ def projected_atoms(item: ViewedOrdering) -> ProjectedAtoms:
         elements += [symbol] * int(filled.sum())
         places.append(layout.fractional[filled])
         shares.append(weight[filled])
+    filled_by = site_weights(item.ordering, layout).values()
+    taken = np.sum([*filled_by, np.zeros(layout.site_count)], axis=0)
+    companions, positions, weights, _ = layout.companions(taken)
+    elements += companions
+    places.append(positions)
+    shares.append(weights)
     return ProjectedAtoms(
         elements, view.turn(np.concatenate(places))[:, :2], np.concatenate(shares)
     )

@@ -194,6 +194,12 @@ def _model(
     for symbol, weight in weights.items():
         taken = np.flatnonzero(weight > 0)
         atoms.add(symbol, positions[taken], weight[taken], [site_labels[i] for i in taken])
+    filled = np.sum([*weights.values(), np.zeros(layout.site_count)], axis=0)
+    elements, companions, shares, homes = layout.companions(filled)
+    at = view.turn(companions) @ to_angstrom
+    for symbol in sorted(set(elements)):
+        chosen = [i for i, element in enumerate(elements) if element == symbol]
+        atoms.add(symbol, at[chosen], shares[chosen], [site_labels[homes[i]] for i in chosen])
     vacant = ordering.vacant if ordering else np.empty((0, 3))
     return Model(
         model_id=model_id,

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cryolattice_modeler.crystal import ParentCrystal, Site, canonical_position
+from cryolattice_modeler.crystal import ParentCrystal, Site, canonical_position, triple
 
 IntMatrix = NDArray[np.int64]
 
@@ -113,7 +113,7 @@ def in_primitive_cell(parent: ParentCrystal) -> ParentCrystal:
     for site in parent.sites:
         position = canonical_position(np.array(site.fractional) @ inverse)
         place = tuple(round(x, 4) % 1.0 for x in position)
-        sites.setdefault((place, site.occupants), dataclasses.replace(site, fractional=position))
+        sites.setdefault((place, site.occupants), carried(site, inverse, fractional=position))
     turned = np.einsum("ji,gjk,lk->gil", inverse, parent.rotations, axes)
     rotations, first = np.unique(np.rint(turned).astype(np.int64), axis=0, return_index=True)
     return dataclasses.replace(
@@ -147,7 +147,8 @@ def in_cell(parent: ParentCrystal, matrix: IntMatrix) -> ParentCrystal:
     for site in parent.sites:
         for cell in cells:
             position = (np.array(site.fractional) + cell) @ adjugate / size
-            sites.append(dataclasses.replace(site, fractional=canonical_position(position)))
+            place = canonical_position(position)
+            sites.append(carried(site, adjugate / size, fractional=place))
     sites.sort(key=lambda s: (tuple(round(x, 4) for x in s.fractional), s.occupants, s.label))
     turned = np.einsum("ji,gjk,lk->gil", adjugate, parent.rotations, basis)
     keeps = np.all(turned % size == 0, axis=(1, 2))
@@ -159,6 +160,15 @@ def in_cell(parent: ParentCrystal, matrix: IntMatrix) -> ParentCrystal:
         rotations=np.repeat(turned[keeps] // size, len(cells), axis=0),
         translations=(moved % 1.0).reshape(-1, 3),
     )
+
+
+def carried(
+    site: Site, change: NDArray[np.float64], *, fractional: tuple[float, float, float]
+) -> Site:
+    """Write a site and what is told from it in other axes: vectors are multiplied by `change`."""
+    turned = [(e, triple(np.array(v) @ change)) for e, v in site.companions]
+    way = None if site.to_middle is None else triple(np.array(site.to_middle) @ change)
+    return dataclasses.replace(site, fractional=fractional, companions=tuple(turned), to_middle=way)
 
 
 def _upright(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.sublattices import IntMatrix, in_cell
 
 MAX_CELLS = 512
+_SAME_MIDDLE = 1e-3
 SupercellSize = Sequence[int] | Sequence[Sequence[int]] | NDArray[np.int64]
 """Three repeats along the parent's axes, or a matrix whose rows are the supercell's axes."""
 
@@ -96,6 +98,55 @@ class DisorderedSupercell:
         """Positions of the disordered sites, (n, 3), in units of the parent's axes."""
         offsets = self.parent.fractional[list(self.parent_sites)]
         return (offsets[:, None, :] + self.cells[None, :, :]).reshape(-1, 3)
+
+    @cached_property
+    def blocks(self) -> NDArray[np.int64]:
+        """Number of the block of which at most one site is taken, (n,); -1 for a free site."""
+        sites = [self.parent.sites[index] for index in self.parent_sites]
+        ways = [(0.0, 0.0, 0.0) if s.to_middle is None else s.to_middle for s in sites]
+        middles = self.fractional + np.repeat(
+            np.array(ways).reshape(-1, 3), self.cell_count, axis=0
+        )
+        found = np.full(self.site_count, -1)
+        held = np.repeat([s.to_middle is not None for s in sites], self.cell_count)
+        size = np.asarray(self.supercell)
+        for index in np.flatnonzero(held):
+            if found[index] < 0:
+                gaps = (middles - middles[index]) / size
+                gaps = np.abs(gaps - np.rint(gaps)).max(axis=1)
+                found[held & (gaps < _SAME_MIDDLE)] = found.max() + 1
+        return found
+
+    def companions(
+        self, weights: NDArray[np.float64]
+    ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Return the atoms that come with the sites that are taken.
+
+        Parameters
+        ----------
+        weights : (n,) array
+            How far each site is taken.
+
+        Returns
+        -------
+        elements : list of str
+        positions : (k, 3) array
+            In units of the parent's axes.
+        weights : (k,) array
+        sites : (k,) int array
+            That they come with.
+        """
+        listed = [
+            (element, offset, place * self.cell_count + cell)
+            for place, index in enumerate(self.parent_sites)
+            for element, offset in self.parent.sites[index].companions
+            for cell in range(self.cell_count)
+            if weights[place * self.cell_count + cell] > 0
+        ]
+        sites = np.array([site for *_, site in listed], dtype=np.int64)
+        offsets = np.array([offset for _, offset, _ in listed]).reshape(-1, 3)
+        places = self.fractional[sites] + offsets
+        return [element for element, *_ in listed], places, weights[sites], sites
 
 
 def validate_supercell(supercell: SupercellSize) -> tuple[int, int, int]:
@@ -262,6 +313,9 @@ def disordered_supercell(
         shares = _shares(parent, orbit)
         rare_first = sorted(shares, key=lambda item: (item[1], item[0]))
         ordered = [rare_first[-1], *rare_first[:-1]]
+        if parent.sites[orbit[0]].to_middle is not None:
+            # what a block leaves free is vacant
+            ordered = sorted(rare_first, key=lambda item: item[0] != VACANCY)
         sublattices.append(
             Sublattice(
                 label=parent.sites[orbit[0]].label,

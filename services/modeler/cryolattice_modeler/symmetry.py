@@ -13,7 +13,11 @@ SYMMETRY_TOLERANCE_ANGSTROM = 0.01
 
 
 def find_symmetry(
-    cell_angstrom: NDArray[np.float64], fractional: NDArray[np.float64], kinds: NDArray[np.int64]
+    cell_angstrom: NDArray[np.float64],
+    fractional: NDArray[np.float64],
+    kinds: NDArray[np.int64],
+    *,
+    hall_number: int = 0,
 ) -> spglib.SpglibDataset | None:
     """Find the space group of a structure within 0.01 angstrom.
 
@@ -24,6 +28,8 @@ def find_symmetry(
     fractional : (n, 3) array
     kinds : (n,) int array
         Atoms with the same number may be exchanged.
+    hall_number : int
+        Setting of the conventional cell; spglib's own choice unless given.
 
     Returns
     -------
@@ -35,7 +41,9 @@ def find_symmetry(
         # Between two ways of reporting failure spglib warns at every call; both are handled here.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
+            return spglib.get_symmetry_dataset(
+                cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM, hall_number=hall_number
+            )
         except spglib.SpglibError:
             return None
 
@@ -46,6 +54,18 @@ def reduced_axes(axes_angstrom: NDArray[np.float64]) -> NDArray[np.float64]:
         warnings.simplefilter("ignore", DeprecationWarning)
         reduced: NDArray[np.float64] | None = spglib.niggli_reduce(axes_angstrom)
     return axes_angstrom if reduced is None else reduced
+
+
+def second_origin(hall_number: int) -> int:
+    """Return the setting with the origin on an inversion centre, where a group has two."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = spglib.get_spacegroup_type(hall_number)
+        if found is None or found.choice != "1":
+            return hall_number
+        other = spglib.get_spacegroup_type(hall_number + 1)
+    same = other is not None and (other.number, other.choice) == (found.number, "2")
+    return hall_number + 1 if same else hall_number
 
 
 def standard_operations(hall_number: int) -> list[gemmi.Op]:
