@@ -22,8 +22,10 @@ TILE = """
 import resource, sys
 import ray
 from cryolattice.jobs.ray_tiles import _compute
-done = _compute("sweep", bytes.fromhex(sys.argv[2]), sys.argv[1], ("beams", "01", 1, 1), 0)
-assert done.failure is None, done.failure
+for tile in range(int(sys.argv[3])):
+    spec = bytes.fromhex(sys.argv[2])
+    done = _compute("sweep", spec, sys.argv[1], ("beams", "01", 1, 1), tile)
+    assert done.failure is None, done.failure
 print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -59,14 +61,14 @@ def _spec(
 def test_the_estimate_grows_with_what_is_asked(tmp_path: Path) -> None:
     inputs = _sweep(tmp_path, 9.4, 4.7, 1.0)
     peaks = []
-    for planes in (4, 400):
+    for planes in (40, 400):
         spec = _spec(4.7, planes)
         estimate = prepare_sweep(spec, inputs)
         peaks.append(estimate.worker_peak_bytes)
         # what the driver sets aside is what the caller was told
         assert load_sweep(spec, inputs).worker_peak_bytes == estimate.worker_peak_bytes
     # exit waves and spectrum in single precision, on a grid of at least 126 x 126 points
-    assert peaks[1] - peaks[0] >= 396 * 2 * 8 * 126**2
+    assert peaks[1] - peaks[0] >= 360 * 2 * 8 * 126**2
     spec.precision = simulator_pb2.PRECISION_FLOAT64
     double = prepare_sweep(spec, inputs).worker_peak_bytes
     assert double - peaks[1] > 0.9 * (peaks[1] - peaks[0])
@@ -94,12 +96,16 @@ def test_a_tile_takes_what_was_estimated(
 ) -> None:
     inputs = _sweep(tmp_path, edge, period, occupancy)
     spec = _spec(period, planes, engine)
-    estimate = prepare_sweep(spec, inputs).worker_peak_bytes
+    told = prepare_sweep(spec, inputs)
+    estimate = told.worker_peak_bytes
     writer = DatasetWriter(open_store(f"file://{tmp_path}"), "beams", "01", 1)
     writer.take_over()
     writer.create_arrays({}, load_sweep(spec, inputs).arrays)
     done = subprocess.run(
-        [sys.executable, "-c", TILE, f"file://{tmp_path}", spec.SerializeToString().hex()],
+        [
+            *(sys.executable, "-c", TILE, f"file://{tmp_path}", spec.SerializeToString().hex()),
+            str(told.tile_count),
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -15,30 +15,13 @@ from cryolattice.canonical import spec_sha256
 from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs
 from cryolattice.store.array_store import ArrayStore, open_store
-from cryolattice.store.reader import DatasetReader
-from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.images_job import prepare_images
 from cryolattice_simulator.jobs import load_sweep, prepare_sweep
+from tests.simulator.small_sweeps import EDGE, MODELS, run, spec_of, write_models
 
 ROOT = Path(__file__).parents[2]
-MODELS = DatasetRef(name="projects/p/datasets/00", kind="models")
-EDGE = 4.0
-
-
-def write_models(root: ArrayStore, cells: list[np.ndarray]) -> None:
-    """Two light atoms in each cell, shifted from model to model."""
-    output = DatasetWriter(root, "models", "00")
-    at = np.array([[1.0, 1.0, 0.5], [2.5, 3.0, 1.5]])
-    positions = np.concatenate([at + np.array([0.5 * i, 0, 0]) for i in range(len(cells))])
-    output.add_array("cell", np.stack(cells), ("model", "vector", "xyz"), "angstrom")
-    output.add_array("atom_start", 2 * np.arange(len(cells) + 1), ("bound",))
-    output.add_array("number", np.tile([11, 5], len(cells)), ("atom",))
-    output.add_array("position", positions, ("atom", "xyz"), "angstrom")
-    output.add_array("occupancy", np.ones(2 * len(cells)), ("atom",))
-    output.add_json("models.json", [{"model_id": f"m{i}"} for i in range(len(cells))])
-    output.commit(spec_json=b"{}", inputs={})
 
 
 @pytest.fixture
@@ -46,32 +29,6 @@ def root(tmp_path: Path) -> ArrayStore:
     store = open_store(f"file://{tmp_path}/store")
     write_models(store, [np.diag([EDGE, EDGE, 2.0])] * 3)
     return store
-
-
-def spec_of(**fields: Any) -> simulator_pb2.SweepSpec:
-    given = {
-        "models": MODELS,
-        "thicknesses_angstrom": [4.0, 10.0],
-        "energy_kev": 300.0,
-        "k_max_per_angstrom": 0.8,
-        "sampling_angstrom": 0.2,
-        "slice_thickness_angstrom": 1.0,
-        "engine": simulator_pb2.ENGINE_FAST,
-    }
-    return simulator_pb2.SweepSpec(**(given | fields))
-
-
-def run(root: ArrayStore, spec: simulator_pb2.SweepSpec) -> DatasetReader:
-    """Do what the job does, without its processes."""
-    prepare_sweep(spec, Inputs(root))
-    sweep = load_sweep(spec, Inputs(root))
-    output = DatasetWriter(root, "beams", spec_sha256(spec)[:8])
-    output.create_arrays(sweep.attributes, sweep.arrays)
-    for start, stop in (tile for tiles in sweep.rounds for tile in tiles):
-        for name, values in sweep.compute(start, stop, output.read_part).items():
-            output.write(name, values, start)
-    sweep.finish(output)
-    return output.commit(spec_json=b"{}", inputs={})
 
 
 IMAGES = [

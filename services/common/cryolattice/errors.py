@@ -194,6 +194,13 @@ class RayUnavailableError(CryolatticeError):
     reason = "RAY_UNAVAILABLE"
 
 
+class VerificationError(CryolatticeError):
+    """Results that an independent computation of a sample contradicts."""
+
+    code = "DATA_LOSS"
+    reason = "VERIFICATION_FAILED"
+
+
 class CorruptDataError(CryolatticeError):
     """A stored object differs from what was committed, or is missing."""
 

@@ -85,6 +85,8 @@ class OrderingsJob:
     layout : DisorderedSupercell
     """
 
+    attributes: Mapping[str, Any] = {}
+
     def __init__(self, layout: DisorderedSupercell) -> None:
         from cryolattice_modeler.counting import count_classes  # noqa: PLC0415
         from cryolattice_modeler.ordering_rows import OrderingTable  # noqa: PLC0415

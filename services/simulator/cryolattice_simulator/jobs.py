@@ -9,6 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from cryolattice.canonical import spec_sha256
 from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart
 from cryolattice.store.arrays import ArraySpec, empty_part
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
@@ -18,6 +19,7 @@ from cryolattice_simulator.models_data import model_ids_of, structures_of
 from cryolattice_simulator.orders import beam_orders
 from cryolattice_simulator.projected_potential import projected_potential
 from cryolattice_simulator.sweep_axes import Conditions, read_axes
+from cryolattice_simulator.sweep_checks import SweepChecks
 from cryolattice_simulator.sweep_engine import sweep_engine, sweep_settings
 from cryolattice_simulator.sweep_outputs import OutputArrays
 from cryolattice_simulator.sweep_spec import cut_tiles, pass_seconds, peak_bytes, prepare_spec
@@ -79,7 +81,9 @@ class Sweep:
             len(beam_orders(s.cell_angstrom, spec.k_max_per_angstrom)[0]) for s in structures
         )
         self.cost_seconds = [len(self._axes) * pass_seconds(s, spec) for s in structures]
-        self.rounds = [cut_tiles(self.cost_seconds)]
+        seed = int(spec_sha256(spec)[:8], 16)
+        self._checks = SweepChecks(model_ids, list(self._axes), seed)
+        self.rounds = [cut_tiles(self.cost_seconds), self._checks.tiles]
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -95,7 +99,11 @@ class Sweep:
 
     @property
     def arrays(self) -> list[ArraySpec]:
-        """Beams, their orders and their number for each model; then the chosen outputs."""
+        """Beams, their orders and their number; the chosen outputs; what the checks find."""
+        return [*self._model_arrays, *self._checks.arrays]
+
+    @property
+    def _model_arrays(self) -> list[ArraySpec]:
         spec = self._spec
         models, length = len(self._structures), self.rounds[0][0][1]
         axes = self._axes.shown
@@ -123,9 +131,25 @@ class Sweep:
             *(self._outputs.arrays(models, length) if self._outputs else ()),
         ]
 
-    def compute(self, start: int, stop: int, _earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
-        """Simulate the models from start to stop."""
-        parts = {spec.name: empty_part(spec, stop - start) for spec in self.arrays}
+    def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
+        """Simulate the models from start to stop; in the last round check some of them."""
+        if start < len(self._structures):
+            return self._simulate(start, stop)
+        return self._checks.parts([self._check(row, earlier) for row in range(start, stop)])
+
+    def _check(self, row: int, earlier: ReadPart) -> tuple[float, float]:
+        check = self._checks.row(row)
+        model = check.model
+        count = int(earlier("beam_count", model, model + 1)[0])
+        stored = earlier("psi", model, model + 1)[(0, *check.place.values())]
+        settings = self.settings(model, check.conditions)
+        return self._checks.compute(
+            *(check, sweep_engine(self._spec), self._structures[model], settings),
+            stored[:, :count],
+        )
+
+    def _simulate(self, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
+        parts = {spec.name: empty_part(spec, stop - start) for spec in self._model_arrays}
         for row, model in enumerate(range(start, stop)):
             if "potential" in parts:
                 parts["potential"][row] = self._potentials(model, parts["potential"].shape[-2:])
@@ -174,7 +198,11 @@ class Sweep:
         )
 
     def finish(self, output: DatasetWriter) -> None:
-        """Add the coordinates."""
+        """Add the coordinates, and what the checks found."""
+        output.add_json("verification.json", self._checks.summary(output.read_part))
+        output.add_array(
+            "check", np.asarray([check.model for check in self._checks.checks]), ("check",)
+        )
         thicknesses = np.asarray(self._spec.thicknesses_angstrom)
         output.add_array("thickness", thicknesses, ("thickness",), "angstrom")
         output.add_array("model", np.arange(len(self._structures)), ("model",))

@@ -10,11 +10,12 @@ import numpy as np
 from cryolattice.errors import InvalidInputError
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive, require_whole_periods
-from cryolattice_simulator.memory import ABTEM, FAST, sweep_peak_bytes
+from cryolattice_simulator.memory import ABTEM, FAST, EngineMemory, sweep_peak_bytes
 from cryolattice_simulator.slicing import choose_grid, slice_count
 from cryolattice_simulator.sweep_axes import prepare_axes
 from cryolattice_simulator.sweep_engine import prepare_engine
 from cryolattice_simulator.sweep_outputs import prepare_outputs
+from cryolattice_simulator.verification import FINER, MOST_PLANES
 
 K_MAX_PER_ANGSTROM = 1.0
 # 0.3 % of the wave from the grid and 0.13 % from the slices at 169 A (see docs/methods.md)
@@ -81,15 +82,24 @@ def peak_bytes(
     period = float(largest.lengths_angstrom[2])
     # phonons displace every period by itself
     thickness = max(spec.thicknesses_angstrom) if spec.axes.HasField("frozen_phonons") else period
-    return sweep_peak_bytes(
-        FAST if spec.engine == simulator_pb2.ENGINE_FAST else ABTEM,
-        choose_grid(largest, spec.sampling_angstrom),
-        slices=round(thickness / period) * slice_count(period, spec.slice_thickness_angstrom),
-        planes=len(spec.thicknesses_angstrom),
-        wave_bytes=16 if spec.precision == simulator_pb2.PRECISION_FLOAT64 else 8,
-        random_sites=any(bool(np.any(structure.at_random)) for structure in structures),
-        output_bytes=output_bytes,
-        atoms=sum(len(structure.numbers) for structure in structures),
+    planes = len(spec.thicknesses_angstrom)
+
+    def peak(engine: EngineMemory, sampling: float, planes: int, output_bytes: int) -> int:
+        return sweep_peak_bytes(
+            engine,
+            choose_grid(largest, sampling),
+            slices=round(thickness / period) * slice_count(period, spec.slice_thickness_angstrom),
+            planes=planes,
+            wave_bytes=16 if spec.precision == simulator_pb2.PRECISION_FLOAT64 else 8,
+            random_sites=any(bool(np.any(structure.at_random)) for structure in structures),
+            output_bytes=output_bytes,
+            atoms=sum(len(structure.numbers) for structure in structures),
+        )
+
+    own = FAST if spec.engine == simulator_pb2.ENGINE_FAST else ABTEM
+    return max(
+        peak(own, spec.sampling_angstrom, planes, output_bytes),
+        peak(ABTEM, spec.sampling_angstrom / FINER, min(planes, MOST_PLANES), 0),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -34,6 +34,7 @@ def sweep(
 ) -> None:
     """Simulate many models over thickness, energy, tilt and vibration, as a file says."""
     from cryolattice.messages import message_dict  # noqa: PLC0415
+    from cryolattice.workflows.steps import verification_of  # noqa: PLC0415
     from cryolattice.workflows.sweep import prepare_sweep, read_sweep, run_sweep  # noqa: PLC0415
 
     question = read_sweep(spec)
@@ -48,12 +49,14 @@ def sweep(
             beams = run_sweep(lab, prepared, follow)
             dataset = lab.get_dataset(beams.name)
             document = message_dict(dataset)
+            verification = verification_of(lab, beams)
     if as_json:
         print_json(document)
     elif estimate:
         _print_estimate(prepared)
     else:
         console.print(f"beams in {dataset.name}, {dataset.size_bytes:,} bytes", soft_wrap=True)
+        _print_verification(verification)
 
 
 def _print_estimate(prepared: PreparedSweep) -> None:
@@ -63,8 +66,25 @@ def _print_estimate(prepared: PreparedSweep) -> None:
         ("models", f"{prepared.candidates:,} in {prepared.request.spec.models.name}"),
         ("tiles", f"{estimate.tile_count:,}"),
         ("store", f"{estimate.store_bytes / 1e6:,.3g} MB before compression"),
+        ("worker", f"{estimate.worker_peak_bytes / 1e6:,.0f} MB at most"),
         ("core seconds", f"{estimate.core_seconds:,.3g}"),
         ("answered", f"{committed}: it costs nothing" if committed else ""),
     ):
         if value:
             console.print(f"[dim]{label:>12}[/]  {value}", highlight=False, soft_wrap=True)
+
+
+def _print_verification(verification: dict[str, Any]) -> None:
+    checks = verification.get("checks", [])
+    found = [
+        f"{told} {max(values):.1g}"
+        for told, name in (
+            ("propagating the same slices", "propagation_error"),
+            ("its own potential on a finer grid", "potential_error"),
+        )
+        if (values := [check[name] for check in checks if check[name] is not None])
+    ]
+    if found:
+        console.print(f"{len(checks)} against abTEM: {'; '.join(found)}", soft_wrap=True)
+    for warning in verification.get("warnings", []):
+        errors.print(f"[yellow]note:[/] {escape(warning)}", highlight=False, soft_wrap=True)

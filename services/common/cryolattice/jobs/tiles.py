@@ -52,8 +52,9 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
     try:
         began = time.perf_counter()
+        first_rows = {array.name: array.first_row for array in tiled.arrays}
         for name, values in tiled.compute(start, stop, writer.read_part).items():
-            writer.write(name, values, start)
+            writer.write(name, values, start - first_rows[name])
         seconds = time.perf_counter() - began
         writer.write_receipt(tile)
     except CryolatticeError as error:
@@ -72,7 +73,7 @@ def run_in_order(context: JobContext, tiled: TiledJob) -> int:
         A tile failed.
     """
     output = context.output
-    output.create_arrays({}, tiled.arrays)
+    output.create_arrays(tiled.attributes, tiled.arrays)
     total = sum(len(tiles) for tiles in tiled.rounds)
     finished = output.finished(total)
     done = reused = len(finished)

@@ -53,6 +53,8 @@ class ArraySpec:
         One chunk for the whole array where absent.
     attributes : mapping
         Further facts, kept beside the units.
+    first_row : int
+        Row of a tiled job at which it begins, where a later round has arrays of its own.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ArraySpec:
     units: str = "1"
     chunks: tuple[int, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    first_row: int = 0
 
     @property
     def size_bytes(self) -> int:

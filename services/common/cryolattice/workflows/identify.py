@@ -18,6 +18,7 @@ from cryolattice.workflows.steps import (
     save_report,
     thickness_series,
     unseen,
+    verification_of,
 )
 from cryolattice.workflows.views import plane_cells, plane_supercell
 from cryolattice_api.analyzer.v1 import analyzer_pb2
@@ -242,7 +243,8 @@ def _search(
     )
     result: dict[str, Any] = lab.open_ref(found.ranking).json("ranking.json")
     result["lattice"] = seen
-    result["warnings"] = [*found.warnings, *result["warnings"]]
+    coarse = verification_of(lab, found.beams).get("warnings", [])
+    result["warnings"] = [*found.warnings, *coarse, *result["warnings"]]
     result["dataset"] = found.ranking.name
     return result
 

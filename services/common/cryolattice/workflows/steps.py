@@ -126,6 +126,14 @@ def save_report(lab: Connection, spec: analyzer_pb2.ReportSpec, out: Path, follo
     write_files(out, {name: reader.file(name) for name in reader.file_names})
 
 
+def verification_of(lab: Connection, beams: DatasetRef) -> dict[str, Any]:
+    """Return how beams compare with abTEM's; empty where they were not compared."""
+    reader = lab.open_ref(beams)
+    name = "verification.json"
+    found: dict[str, Any] = reader.json(name) if name in reader.file_names else {}
+    return found
+
+
 def thickness_series(
     period_angstrom: float, greatest_angstrom: float, step_angstrom: float | None
 ) -> list[float]:

@@ -24,6 +24,8 @@ class SweepEstimate:
     tiles : int
     store_bytes : int
         Before compression.
+    worker_peak_bytes : int
+        Greatest memory of a process that computes.
     core_seconds : float
         On one core; a rough guess.
     committed : str
@@ -33,6 +35,7 @@ class SweepEstimate:
     candidates: int
     tiles: int
     store_bytes: int
+    worker_peak_bytes: int
     core_seconds: float
     committed: str
 
@@ -81,6 +84,7 @@ class SweepQuestions(Asking):
             candidates=prepared.candidates,
             tiles=estimate.tile_count,
             store_bytes=estimate.store_bytes,
+            worker_peak_bytes=estimate.worker_peak_bytes,
             core_seconds=estimate.core_seconds,
             committed=estimate.committed.name,
         )
