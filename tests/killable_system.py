@@ -82,18 +82,24 @@ class Ray:
 
 @dataclass
 class System:
-    """The parts, each of which can be killed and started again."""
+    """The parts, each of which can be killed and started again.
+
+    The store is the bucket, or lies on `disk` where there is one.
+    """
 
     folder: Path
     bucket: S3Server
     database: Postgresql
     ray: Ray
     name: str
+    disk: Path | None = None
     ports: list[int] = field(default_factory=list)
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.store_url = f"s3://{BUCKET}/{self.name}"
+        self.store_url = (
+            (self.disk / "store").as_uri() if self.disk else f"s3://{BUCKET}/{self.name}"
+        )
         self.ledger_url = self.database.new_url()
 
     @property
@@ -142,10 +148,13 @@ class System:
         """Start one replica at its port."""
         return self._start(BIN / "cryolattice", "serve", "all", "--port", self.ports[number])
 
+    def address(self, number: int) -> str:
+        """Return where a replica listens."""
+        return f"127.0.0.1:{self.ports[number]}"
+
     def connect(self, number: int) -> Connection:
         """Connect to a replica."""
-        settings = Settings(home=self.folder / "client")
-        return Connection(f"127.0.0.1:{self.ports[number]}", settings)
+        return Connection(self.address(number), Settings(home=self.folder / "client"))
 
     def driver(self) -> psutil.Process | None:
         """Return the process that drives a sweep."""

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError, PreconditionError, StoreUnavailableError
 from cryolattice.store.array_store import ArrayStore, open_store
+from cryolattice.store.arrays import ArraySpec
+from cryolattice.store.writer import DatasetWriter
 from cryolattice.testing.array_store import ArrayStoreSuite
 from tests.servers import S3Server
 
@@ -41,3 +46,38 @@ def test_a_folder_that_became_a_file_is_an_error_of_the_store(tmp_path: Path) ->
     with pytest.raises(StoreUnavailableError, match="resume the job") as caught:
         store.put_new("a/b", b"x")
     assert caught.value.field == "CRYOLATTICE_STORE_URL"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here (not root?)")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_fails_and_what_is_finished_stays(small_disk: Path) -> None:
+    store, tiles, shape = open_store((small_disk / "store").as_uri()), 5, (1, 25_000)
+    (small_disk / "filler").write_bytes(bytes(1_500_000))
+    values = np.random.default_rng(1).normal(size=(tiles, shape[1]))
+    leader = DatasetWriter(store, "suite", "0f")
+    leader.take_over()
+    leader.create_arrays({}, [ArraySpec("w", values.shape, ("tile", "x"), float, "1", shape)])
+
+    def compute(tile: int) -> None:
+        writer = DatasetWriter(store, leader.kind, leader.id, 1, leader.epoch)
+        writer.write("w", values[tile : tile + 1], tile)
+        writer.write_receipt(tile)
+
+    with pytest.raises(StoreUnavailableError, match="space, permission"):
+        list(map(compute, range(tiles)))
+    kept = leader.finished(tiles)
+    assert 0 < len(kept) < tiles
+    (small_disk / "filler").unlink()
+    for tile in set(range(tiles)) - kept:
+        compute(tile)
+    reader = leader.commit(spec_json=b"{}", inputs={}, tile_count=tiles)
+    np.testing.assert_array_equal(reader.array("w"), values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from cryolattice.errors import (
     DatasetNotFoundError,
     InvalidInputError,
     MissingCalibrationError,
+    MissingChunkError,
     NotFoundError,
     UnreadableFileError,
 )
@@ -169,6 +171,27 @@ def test_an_upload_begins_with_its_header(
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_client_that_dies_in_mid_upload_leaves_nothing(
+    lab: Connection, channel: grpc.Channel, datasets: dataset_service_pb2_grpc.DatasetServiceStub
+) -> None:
+    before = _stored(lab), lab.list_datasets()
+    sent = threading.Event()
+
+    def parts() -> Iterator[dataset_service_pb2.UploadFileRequest]:
+        header = dataset_service_pb2.UploadHeader(parent=lab.parent, file_name="half", role=PLAIN)
+        yield dataset_service_pb2.UploadFileRequest(header=header)
+        while True:
+            yield dataset_service_pb2.UploadFileRequest(data=bytes(100_000))
+            sent.set()
+
+    call = datasets.UploadFile.future(parts())
+    assert sent.wait(20)
+    call.cancel()
+    with pytest.raises((grpc.RpcError, grpc.FutureCancelledError)):
+        call.result()
+    assert (_stored(lab), lab.list_datasets()) == before
+
+
 def test_companions_go_up_with_their_file(lab: Connection, tmp_path: Path) -> None:
     (tmp_path / "scan.emi").write_bytes(b"half")
     ref = _upload(lab, tmp_path, b"the other", "scan_1.ser")
@@ -279,4 +302,6 @@ def test_a_lost_dataset_does_not_hide_the_others(lab: Connection, tmp_path: Path
     listed = {dataset.name: dataset for dataset in lab.list_datasets("file")}
     assert listed[kept.name].manifest_sha256 == kept.manifest_sha256
     assert listed[lost.name].manifest_sha256 == ""
+    with pytest.raises(MissingChunkError, match=r"lost dataset .* CRYOLATTICE_STORE_URL"):
+        lab.get_dataset(lost.name)
     assert _upload(lab, tmp_path, b"lost").name == lost.name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from cryolattice.errors import CorruptDataError, DatasetNotCommittedError
+from cryolattice.errors import (
+    CorruptDataError,
+    DatasetNotCommittedError,
+    StoreUnavailableError,
+)
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import ArraySpec, create_array, create_group
@@ -173,43 +178,62 @@ def test_damage_before_the_commit_is_seen(
 
 
 def test_one_bit_in_each_of_a_hundred_chunks(root: ArrayStore, settings: Settings) -> None:
-    count = 100
+    tiles, count = 10, 100
+    values = np.random.default_rng(4).normal(size=(count, 64))
     writer = _writer(root)
-    writer.create_arrays({}, [ArraySpec("w", (count, 64), ("tile", "x"), float, "1", (1, 64))])
+    writer.create_arrays({}, [ArraySpec("w", values.shape, ("model", "x"), float, "1", (1, 64))])
 
     def compute(tile: int) -> None:
         one = _writer(root)
-        one.write("w", np.random.default_rng(tile).normal(size=(1, 64)), tile)
+        one.write("w", values[10 * tile : 10 * tile + 10], 10 * tile)
         one.write_receipt(tile)
 
-    for tile in range(count):
+    for tile in range(tiles):
         compute(tile)
     folder = settings.home / "store/datasets/beams/0abc/data.zarr/w/c"
-    stored = {tile: (folder / f"{tile}/0").read_bytes() for tile in range(count)}
-    rng = np.random.default_rng(5)
-    damaged = {}
-    for tile, data in stored.items():
-        bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    chunks = [folder / f"{number}/0" for number in range(count)]
+    stored = [chunk.read_bytes() for chunk in chunks]
+    rng, damaged = np.random.default_rng(5), []
+    for number, chunk in enumerate(chunks):
+        bits = np.unpackbits(np.frombuffer(stored[number], np.uint8))
         bits[rng.integers(bits.size)] ^= 1
-        damaged[tile] = np.packbits(bits).tobytes()
-        (folder / f"{tile}/0").write_bytes(damaged[tile])
-        with pytest.raises(CorruptDataError, match=f"w/c/{tile}/0"):
-            writer.read_part("w", tile, tile + 1)
-    assert writer.finished(count) == set(), "a resumed job computes them again"
-    for tile in range(count):
+        damaged.append(np.packbits(bits).tobytes())
+        chunk.write_bytes(damaged[number])
+        with pytest.raises(CorruptDataError, match=f"w/c/{number}/0"):
+            writer.read_part("w", number, number + 1)
+    assert writer.finished(tiles) == set(), "a resumed job computes them again"
+    for tile in range(tiles):
         compute(tile)
-    reader = writer.commit(spec_json=b"{}", inputs={}, tile_count=count)
-    assert {tile: (folder / f"{tile}/0").read_bytes() for tile in range(count)} == stored
-    for tile in range(count):
-        (folder / f"{tile}/0").write_bytes(damaged[tile])
-        with pytest.raises(CorruptDataError, match=f"w/c/{tile}/0"):
-            reader.to_xarray()["w"][tile].load()
+    reader = writer.commit(spec_json=b"{}", inputs={}, tile_count=tiles)
+    assert [chunk.read_bytes() for chunk in chunks] == stored
+    for number, chunk in enumerate(chunks):
+        chunk.write_bytes(damaged[number])
+        with pytest.raises(CorruptDataError, match=f"w/c/{number}/0"):
+            reader.read(f"data.zarr/w/c/{number}/0")
+    assert len(reader.problems()) == count
 
 
 def _flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
+
+
+def test_a_store_that_vanishes_is_named(root: ArrayStore, settings: Settings) -> None:
+    leader = _writer(root)
+    leader.take_over()
+    leader.create_arrays({}, [SERIES])
+    worker = DatasetWriter(root, "beams", "0abc", 1, leader.epoch)
+    worker.write("series", _values(0))
+    shutil.rmtree(settings.home / "store")
+    for step in (
+        lambda: worker.write("series", _values(1), 2),
+        lambda: worker.write_receipt(0),
+        lambda: leader.commit(spec_json=b"{}", inputs={}),
+    ):
+        with pytest.raises(StoreUnavailableError, match=r"lost .* 0abc"):
+            step()
+    assert list(root.list("datasets")) == []
 
 
 def test_two_commits_leave_one_manifest(root: ArrayStore) -> None:

@@ -52,13 +52,14 @@ def list_datasets(
         # an id that is cut off cannot be given to another command
         table.add_column(heading, no_wrap=heading == "id")
     for dataset in found:
+        lost = not dataset.manifest_sha256
         created = dataset.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(
             dataset.name.rsplit("/", 1)[-1],
             dataset.kind,
             str(dataset.object_count),
             f"{dataset.size_bytes:,}",
-            created,
+            "lost by the store" if lost else created,
         )
     console.print(table)
 

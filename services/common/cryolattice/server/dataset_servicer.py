@@ -48,7 +48,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 f"no dataset {name}: 'cryolattice datasets list' shows those there are",
                 field="name",
             )
-        return project, DatasetReader.open(self._backend.root, kind, identifier)
+        # the ledger lists only what was committed
+        reader = DatasetReader.open(self._backend.root, kind, identifier, was_committed=True)
+        return project, reader
 
     def _message(self, project: str, reader: DatasetReader) -> dataset_pb2.Dataset:
         ref = dataset_ref(self._backend.root, project, reader)

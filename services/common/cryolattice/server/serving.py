@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 ALL_PORT = 50051
 _GRACE_SECONDS = 5.0
+# callers try four times and wait for a minute in all: what is wrong must reach them before
+_STORE_PATIENCE_SECONDS = 10.0
 # a CIF with its measured reflections has several MB
 _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 << 20))
 _SHARED = (
@@ -105,7 +107,8 @@ async def running_server(
     # a server of its own shows what its processes say, an embedded one keeps it for later
     log_folder = settings.home / "logs" if metrics is None else None
     supervisor = Supervisor(settings, ledger, log_folder)
-    backend = Backend(settings, open_store(settings.store_url), ledger, supervisor, tuple(services))
+    store = open_store(settings.store_url, _STORE_PATIENCE_SECONDS)
+    backend = Backend(settings, store, ledger, supervisor, tuple(services))
     interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]  # type: ignore[type-arg]
     if metrics is not None:
         from cryolattice.server.observe_interceptor import ObserveInterceptor  # noqa: PLC0415

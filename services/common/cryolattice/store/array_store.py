@@ -29,8 +29,8 @@ from cryolattice.store.traffic import TRAFFIC
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-# how long a server may be away
-_PATIENCE_SECONDS = 120
+# how long a server may be away before hours of work are given up
+_PATIENCE_SECONDS = 120.0
 # files flushed at a time: the disk joins what is asked for together
 _FLUSHES = 8
 # how obstore names a file that is being written
@@ -87,8 +87,14 @@ class ArrayStore(Protocol):
         """Yield what killed writers left and `list` does not show, as keys for `delete`."""
 
 
-def open_store(url: str) -> ArrayStore:
+def open_store(url: str, patience_seconds: float = _PATIENCE_SECONDS) -> ArrayStore:
     """Return the store at ``file:///folder`` (made when missing) or ``s3://bucket/prefix``.
+
+    Parameters
+    ----------
+    url : str
+    patience_seconds : float
+        How long an S3 server may be away before a call fails.
 
     Raises
     ------
@@ -101,7 +107,7 @@ def open_store(url: str) -> ArrayStore:
         case "file":
             return FolderStore(url)
         case "s3":
-            return BucketStore(url)
+            return BucketStore(url, patience_seconds)
     raise InvalidInputError(
         f"store URL is {url!r}: write file:///FOLDER or s3://BUCKET/PREFIX",
         field="CRYOLATTICE_STORE_URL",
@@ -115,14 +121,17 @@ class _ObjectsOfObstore:
     ----------
     url : str
         The root.
+    patience_seconds : float
+        How long a server may be away.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         self.url = url.rstrip("/")
+        self._patience_seconds = patience_seconds
         self._objects = self._open()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.url,)
+        return type(self), (self.url, self._patience_seconds)
 
     def _open(self) -> ObjectStore:
         raise NotImplementedError
@@ -262,7 +271,7 @@ class BucketStore(_ObjectsOfObstore):
                     "base": 2,
                 },
                 "max_retries": 100,
-                "retry_timeout": timedelta(seconds=_PATIENCE_SECONDS),
+                "retry_timeout": timedelta(seconds=self._patience_seconds),
             },
         )
 

@@ -62,19 +62,35 @@ class DatasetReader:
 
     @classmethod
     def open(
-        cls, root: ArrayStore, kind: str, identifier: str, expected_sha256: str = ""
+        cls,
+        root: ArrayStore,
+        kind: str,
+        identifier: str,
+        expected_sha256: str = "",
+        *,
+        was_committed: bool = False,
     ) -> DatasetReader:
         """Open a dataset below a root.
+
+        `was_committed` tells what the caller knows, as do those who expect a digest.
 
         Raises
         ------
         DatasetNotCommittedError
             There is no manifest.
+        MissingChunkError
+            There is none any more.
         """
         prefix = dataset_prefix(kind, identifier)
         try:
             manifest = root.get(f"{prefix}/{MANIFEST_KEY}")
         except MissingChunkError as error:
+            if was_committed or expected_sha256:
+                raise MissingChunkError(
+                    f"the store {root.url} has lost dataset {identifier} ({kind}), which was "
+                    "committed: see that CRYOLATTICE_STORE_URL names the right store and that its "
+                    "disk is mounted; else restore a backup, or ask the same question again"
+                ) from error
             raise DatasetNotCommittedError(
                 f"dataset {identifier} ({kind}) is not committed: its job has not finished, "
                 "or its writer died; run or resume the job"

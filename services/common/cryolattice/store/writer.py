@@ -13,8 +13,14 @@ from typing import Any
 import numpy as np
 import rfc8785
 from numpy.typing import NDArray
+from zarr.errors import ArrayNotFoundError
 
-from cryolattice.errors import ConflictError, CorruptDataError, MissingChunkError
+from cryolattice.errors import (
+    ConflictError,
+    CorruptDataError,
+    MissingChunkError,
+    StoreUnavailableError,
+)
 from cryolattice.store.array_store import ArrayStore, sha256
 from cryolattice.store.arrays import (
     ArraySpec,
@@ -84,8 +90,17 @@ class DatasetWriter:
                 create_array(self._zarr, spec)
 
     def write(self, name: str, values: NDArray[Any], start: int = 0) -> None:
-        """Write whole chunks of an array, beginning at `start` of its first axis."""
-        write_part(self._zarr, name, start, values)
+        """Write whole chunks of an array, beginning at `start` of its first axis.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The array has vanished from the store.
+        """
+        try:
+            write_part(self._zarr, name, start, values)
+        except ArrayNotFoundError as error:
+            raise self._lost() from error
 
     def read_part(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Return a part of an array along its first axis, before it is committed."""
@@ -119,11 +134,31 @@ class DatasetWriter:
                 return
 
     def require_latest(self) -> None:
-        """Raise `ConflictError` where somebody else has taken over."""
-        if self.epoch and self._latest_epoch() > self.epoch:
+        """Raise an error unless this is the latest epoch.
+
+        Raises
+        ------
+        ConflictError
+            Somebody else has taken over.
+        StoreUnavailableError
+            The store no longer knows of this epoch.
+        """
+        if not self.epoch:
+            return
+        latest = self._latest_epoch()
+        if latest > self.epoch:
             raise ConflictError(
                 f"attempt {self.attempt} at dataset {self.id} is over: another has taken over"
             )
+        if latest < self.epoch:
+            raise self._lost()
+
+    def _lost(self) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"the store {self.root.url} has lost what was written of dataset {self.id}: was its "
+            "folder or bucket emptied, or is its disk not mounted? Mend it, then resume the job",
+            field="CRYOLATTICE_STORE_URL",
+        )
 
     def _latest_epoch(self) -> int:
         begun = self.root.list(f"{self.prefix}/epochs")
@@ -223,7 +258,10 @@ class DatasetWriter:
             receipt says.
         ConflictError
             A later attempt has taken over.
+        StoreUnavailableError
+            The store has lost what was written.
         """
+        self.require_latest()
         expected = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
         expected |= self._files
         for tile in range(tile_count):
