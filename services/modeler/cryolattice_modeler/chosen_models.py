@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -67,9 +67,12 @@ def chosen_models(
     else:
         on_progress("enumerating orderings")
         found = enumerate_orderings(parent, cells)
-        orderings = [next(found)] if first_only else list(found)
-        if spec.ordering_ids and not first_only:
-            orderings = _named(orderings, list(spec.ordering_ids))
+        if first_only:
+            orderings = [next(found)]
+        elif spec.ordering_ids:
+            orderings = _named(found, list(spec.ordering_ids))
+        else:
+            orderings = list(found)
         on_progress(f"building {len(orderings)} orderings")
         models = build_models(
             *(parent, cells, orderings),
@@ -93,16 +96,21 @@ def chosen_models(
     return built
 
 
-def _named(orderings: list[Ordering], ids: list[str]) -> list[Ordering]:
-    by_id = {ordering.ordering_id: ordering for ordering in orderings}
-    missing = [wanted for wanted in ids if wanted not in by_id]
-    if missing:
-        raise InvalidInputError(
-            f"ordering {missing[0]!r} is none of the {len(by_id)} of this supercell: "
-            "'cryolattice enumerate' lists them",
-            field="ordering_ids",
-        )
-    return [by_id[wanted] for wanted in ids]
+def _named(orderings: Iterable[Ordering], ids: list[str]) -> list[Ordering]:
+    by_id: dict[str, Ordering] = {}
+    wanted, seen = set(ids), 0
+    for ordering in orderings:
+        seen += 1
+        if ordering.ordering_id in wanted:
+            by_id.setdefault(ordering.ordering_id, ordering)
+            if len(by_id) == len(wanted):
+                return [by_id[identifier] for identifier in ids]
+    missing = next(identifier for identifier in ids if identifier not in by_id)
+    raise InvalidInputError(
+        f"ordering {missing!r} is none of the {seen:,} of this supercell: "
+        "'cryolattice enumerate' lists them",
+        field="ordering_ids",
+    )
 
 
 def _pbcm_rivals(parent: ParentCrystal, options: dict[str, Any]) -> list[Model]:

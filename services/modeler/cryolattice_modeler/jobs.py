@@ -94,6 +94,7 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
     from cryolattice_modeler.chosen_models import MODEL_LIMIT, chosen_models  # noqa: PLC0415
     from cryolattice_modeler.clusters import validate_clusters  # noqa: PLC0415
     from cryolattice_modeler.counting import count_orderings  # noqa: PLC0415
+    from cryolattice_modeler.orderings import MAX_CLASSES  # noqa: PLC0415
     from cryolattice_modeler.supercell import in_supercell  # noqa: PLC0415
     from cryolattice_modeler.transformed_models import fill_in_transforms  # noqa: PLC0415
 
@@ -116,17 +117,20 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
     validate_clusters(in_supercell(parent, cells)[0], dict(spec.clusters), options["hydrogens"])
     models = 1
     if spec.selection == modeler_pb2.SELECTION_ALL_ORDERINGS:
-        _, models = count_orderings(parent, cells)
-        if models > MODEL_LIMIT:
+        _, classes = count_orderings(parent, cells)
+        # those that are named are looked for among all
+        models = len(spec.ordering_ids) or classes
+        if models > MODEL_LIMIT or classes > MAX_CLASSES:
             raise LimitExceededError(
-                f"the supercell has {models:,} inequivalent orderings, above the limit of "
-                f"{MODEL_LIMIT:,}: take a smaller supercell",
+                f"the supercell has {classes:,} inequivalent orderings: of more than "
+                f"{MODEL_LIMIT:,} name those to build (ordering_ids), of more than "
+                f"{MAX_CLASSES:,} take a smaller supercell",
                 field="supercell",
             )
     bytes_per_model = float(_BYTES_PER_MODEL)
     if spec.HasField("transforms") or spec.selection == modeler_pb2.SELECTION_PBCM_RIVALS:
         trial = chosen_models(spec, parent, cells, views=options, first_only=True)
-        models = (len(spec.ordering_ids) or models) * len(trial)
+        models *= len(trial)
         bytes_per_model = sum(len(model.numbers) for model in trial) / len(trial) * _BYTES_PER_ATOM
     forget_name(spec.parent_crystal)
     return JobEstimate(
