@@ -15,7 +15,7 @@ def plane_vectors(
     ----------
     h, k : ndarray of int
         Orders, of one shape or of shapes that broadcast.
-    cell_angstrom : ndarray, shape (3, 3)
+    cell_angstrom : ndarray, shape (3, 3) or (2, 2)
 
     Returns
     -------

@@ -55,5 +55,5 @@ def projected_potential(
     )
     # the mean over the fillings, not the potential of the mean transmission
     mean = replace(structure, random_sites=None)
-    values = potential_slices(mean, make_plan(mean, whole, gpts))[0].T
+    values = potential_slices([mean], make_plan(mean, whole, gpts))[0, 0].T
     return np.ascontiguousarray(values, np.float32)

@@ -45,6 +45,8 @@ class AbtemEngine:
         """Say what abTEM has no means for."""
         if not structure.orthogonal:
             return "abTEM needs a cell with a, b, c along x, y, z"
+        if settings.precision == "float64" and np.any(structure.at_random):
+            return "abTEM takes complex potentials (sites filled at random) in float32 alone"
         if settings.projection == "finite" and settings.phonon_seed is None:
             b = settings.debye_waller_b_angstrom2
             if np.any(np.asarray(list(b.values()) if hasattr(b, "values") else b) > 0):
@@ -76,15 +78,20 @@ class AbtemEngine:
         """Send a plane wave through slices."""
         settings = plan.settings
         lengths = np.diag(plan.cell_angstrom)
-        with _settings(settings.precision):
+        # of complex potentials abTEM takes single precision alone
+        precision = "float32" if np.iscomplexobj(slices) else settings.precision
+        if len(slices) == 1:
+            # abTEM counts the exit planes of a unit of one slice wrongly
+            slices = np.concatenate([slices, slices])
+        with _settings(precision):
             unit = abtem.PotentialArray(
-                slices.astype(_dtype(settings.precision, np.iscomplexobj(slices))),
+                slices.astype("complex64" if np.iscomplexobj(slices) else plan.dtype),
                 slice_thickness=(plan.slice_angstrom,) * len(slices),
                 extent=(lengths[0], lengths[1]),
             )
             crystal = abtem.CrystalPotential(
                 unit,
-                repetitions=(1, 1, plan.all_slices // len(slices)),
+                repetitions=(1, 1, -(-plan.all_slices // len(slices))),
                 exit_planes=tuple(int(n) * plan.slices - 1 for n in plan.periods),  # type: ignore[arg-type]
             )
             asked = plan.periods * float(lengths[2])
@@ -118,12 +125,6 @@ def _settings(precision: str) -> Any:
             "diagnostics.progress_bar": False,
         }
     )
-
-
-def _dtype(precision: str, complex_values: bool) -> str:
-    if complex_values:
-        return "complex64" if precision == "float32" else "complex128"
-    return precision
 
 
 def _integrator(plan: Plan, damped: bool) -> Any:
@@ -164,7 +165,7 @@ def _potential(structure: Structure, plan: Plan, count: int, integrator: Any) ->
             if random:
                 part = mean_transmission_potential(
                     array, float(weight), plan.settings.energy_kev
-                ).astype(_dtype(plan.settings.precision, complex_values=True))
+                ).astype(plan.complex_dtype)
             else:
                 part = array * array.dtype.type(weight)
             total = part if total is None else total + part

@@ -1,18 +1,23 @@
-"""The fast engine: transmission functions reused over the periods, FFTs in place."""
+"""The fast engine: transmission functions reused over the periods, FFTs in place.
+
+On a CPU one candidate at a time stays in cache; on a GPU a batch goes through the same code.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import batched
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pyfftw
 from numpy.typing import NDArray
 from scipy import fft
 
 from cryolattice_simulator.beams import ExitBeams, Structure, interaction_per_volt_angstrom
 from cryolattice_simulator.engines.choice import FAST_REVISION, fast_refusal
-from cryolattice_simulator.engines.grids import aperture, propagator
+from cryolattice_simulator.engines.grids import Grid, aperture, propagator
 from cryolattice_simulator.engines.settings import (
     Multislice,
     Plan,
@@ -20,6 +25,15 @@ from cryolattice_simulator.engines.settings import (
     required_sampling,
 )
 from cryolattice_simulator.engines.slices import potential_slices
+from cryolattice_simulator.engines.workspaces import (
+    BatchWorkspace,
+    Workspace,
+    array_module,
+    fftw_workspace,
+)
+
+# Of a GPU's memory that a batch may fill.
+_BATCH_BYTES = 4e9
 
 
 class FastEngine:
@@ -35,23 +49,133 @@ class FastEngine:
     def plan(self, structure: Structure, settings: Multislice) -> Plan:
         """Take the smallest even grid that the FFT does fast."""
         sampling = required_sampling(settings)
-        gpts = settings.gpts or tuple(
+        nx, ny = settings.gpts or (
             smallest_grid(float(edge), sampling) for edge in structure.lengths_angstrom[:2]
         )
-        return make_plan(structure, settings, (gpts[0], gpts[1]))
+        return make_plan(structure, settings, (nx, ny))
 
-    def period_slices(self, structure: Structure, plan: Plan) -> NDArray[np.floating]:
+    def period_slices(self, structure: Structure, plan: Plan) -> NDArray[Any]:
         """Superpose structure factors with exact phases."""
-        return potential_slices(structure, plan)
+        return np.asarray(potential_slices([structure], plan)[0])
 
-    def propagate(self, slices: NDArray[Any], plan: Plan) -> NDArray[np.complexfloating]:
+    def propagate(self, slices: NDArray[Any], plan: Plan) -> NDArray[Any]:
         """Send a plane wave through slices."""
-        return _propagate(slices, plan)
+        work = fftw_workspace(plan.gpts, plan.complex_dtype, _grid(plan).greatest_h)
+        whole = fftw_workspace(plan.gpts, plan.complex_dtype)
+        spectra = propagate(transmission_functions(slices[None], plan, whole), plan, work)
+        psi = np.zeros((len(plan.periods), *plan.gpts), plan.complex_dtype)
+        psi[:, work.h] = spectra
+        return psi
 
     def exit_beams(self, structure: Structure, settings: Multislice) -> ExitBeams:
         """Simulate the exit waves of a crystal."""
-        plan = self.plan(structure, settings)
-        return plan.beams(self.propagate(self.period_slices(structure, plan), plan))
+        return next(self.many_exit_beams([structure], settings))
+
+    def many_exit_beams(
+        self, structures: Sequence[Structure], settings: Multislice
+    ) -> Iterator[ExitBeams]:
+        """Simulate the exit waves of many crystals: one by one, or in batches on a GPU."""
+        xp = array_module(settings.device)
+        for plan, alike in _alike([(self.plan(s, settings), s) for s in structures]):
+            for batch in batched(alike, _batch_length(plan) if xp is not np else 1):
+                yield from beams_of_batch(batch, plan, xp)
+
+
+def beams_of_batch(
+    structures: Sequence[Structure], plan: Plan, xp: ModuleType
+) -> Iterator[ExitBeams]:
+    """Simulate crystals of one plan together; alone on the CPU in FFTW's workspace."""
+    potential = potential_slices(structures, plan, xp)
+    whole: Workspace
+    work: Workspace
+    if xp is np and len(structures) == 1:
+        whole = fftw_workspace(plan.gpts, plan.complex_dtype)
+        work = fftw_workspace(plan.gpts, plan.complex_dtype, _grid(plan).greatest_h)
+    else:
+        whole = work = BatchWorkspace(xp, len(structures), plan.gpts, plan.complex_dtype)
+    psi = propagate(transmission_functions(potential, plan, whole), plan, work, (plan.h, plan.k))
+    psi = psi if xp is np else xp.asnumpy(psi)
+    yield from (plan.beams(one) for one in psi.reshape(len(structures), len(plan.periods), -1))
+
+
+def transmission_functions(potential: Any, plan: Plan, work: Workspace) -> list[Any]:
+    """Band-limited exp(i sigma V) of each slice.
+
+    Parameters
+    ----------
+    potential : array, shape (batch, slices, nx, ny)
+        V angstrom.
+    plan : Plan
+    work : Workspace
+        With a carrier of 1; overwritten. Its library computes.
+
+    Returns
+    -------
+    list of array, each (batch, nx, ny) or (nx, ny) as the waves of `work`
+    """
+    xp = _library(work)
+    sigma = interaction_per_volt_angstrom(plan.settings.energy_kev)
+    limit = xp.asarray((aperture(_grid(plan))[work.h] / np.prod(plan.gpts)).astype(plan.dtype))
+    found = []
+    for s in range(potential.shape[1]):
+        phase = (sigma * potential[:, s]).astype(potential.dtype).reshape(work.wave.shape)
+        if phase.dtype.kind == "c":
+            work.wave[...] = xp.exp(1j * phase)
+        else:
+            xp.cos(phase, out=work.wave.real)
+            xp.sin(phase, out=work.wave.imag)
+        work.forward()
+        work.spectrum *= limit
+        work.backward()
+        found.append(work.wave.copy())
+    return found
+
+
+def propagate(
+    transmission: Sequence[Any],
+    plan: Plan,
+    work: Workspace,
+    beams: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> Any:
+    """Send plane waves through slices, again and again until the last exit plane.
+
+    Parameters
+    ----------
+    transmission : sequence of array
+        As `transmission_functions` returns them: of a period or of the whole crystal.
+    plan : Plan
+    work : Workspace
+        Overwritten.
+    beams : (h, k), optional
+        Orders to keep; everything within the band limit without them.
+
+    Returns
+    -------
+    array, shape (..., planes, beams) or (..., planes, len(work.h), ny)
+        Fourier coefficients, psi_00 = 1 at the entrance.
+    """
+    xp = _library(work)
+    settings = plan.settings
+    step = propagator(_grid(plan), plan.slice_angstrom, settings.energy_kev, settings.tilt)
+    # the FFTs do not divide by their length: the propagator does
+    step = xp.asarray((step[work.h] / np.prod(plan.gpts)).astype(plan.complex_dtype))
+    place: tuple[Any, ...] = (...,)
+    if beams is not None:
+        row = np.empty(plan.gpts[0], dtype=np.int64)
+        row[work.h] = np.arange(len(work.h))
+        place = (..., xp.asarray(row[beams[0]]), xp.asarray(beams[1] % plan.gpts[1]))
+    planes = {int(n) * plan.slices for n in plan.periods}
+    kept = []
+    work.wave[...] = work.carrier
+    for passed in range(1, plan.all_slices + 1):
+        work.wave *= transmission[(passed - 1) % len(transmission)]
+        work.forward()
+        work.spectrum *= step
+        if passed in planes:
+            kept.append(work.spectrum[place].copy())
+        if passed < plan.all_slices:
+            work.backward()
+    return xp.stack(kept, axis=work.wave.ndim - 2)
 
 
 def smallest_grid(length_angstrom: float, sampling_angstrom: float) -> int:
@@ -60,26 +184,30 @@ def smallest_grid(length_angstrom: float, sampling_angstrom: float) -> int:
     return 2 * int(fft.next_fast_len(half, real=True))
 
 
-def _propagate(slices: NDArray[Any], plan: Plan) -> NDArray[np.complexfloating]:
-    dtype = np.complex64 if plan.settings.precision == "float32" else np.complex128
-    sigma = interaction_per_volt_angstrom(plan.settings.energy_kev)
-    limit = aperture(plan.gpts, plan.cell_angstrom)
-    spectra = fft.fft2(np.exp(1j * sigma * slices), workers=1) * limit
-    transmission = fft.ifft2(spectra, workers=1).astype(dtype)
-    # the FFTs do not divide by their length: the propagator does
-    step = (propagator(plan) / np.prod(plan.gpts)).astype(dtype)
-    wave = pyfftw.empty_aligned(plan.gpts, dtype)
-    plans = {"axes": (0, 1), "flags": ("FFTW_ESTIMATE",), "threads": 1}
-    forward = pyfftw.FFTW(wave, wave, direction="FFTW_FORWARD", **plans)
-    backward = pyfftw.FFTW(wave, wave, direction="FFTW_BACKWARD", **plans)
-    kept = np.empty((len(plan.periods), *plan.gpts), dtype)
-    wave[:] = 1
-    planes = {int(n) * plan.slices: i for i, n in enumerate(plan.periods)}
-    for s in range(plan.all_slices):
-        wave *= transmission[s % len(transmission)]
-        forward.execute()
-        wave *= step
-        if s + 1 in planes:
-            kept[planes[s + 1]] = wave
-        backward.execute()
-    return kept
+def _grid(plan: Plan) -> Grid:
+    return Grid.of(plan.gpts, plan.cell_angstrom)
+
+
+def _library(work: Workspace) -> ModuleType:
+    return np if isinstance(work.carrier, np.ndarray) else array_module("gpu")
+
+
+def _alike(plans: Sequence[tuple[Plan, Structure]]) -> Iterator[tuple[Plan, list[Structure]]]:
+    """Put neighbours together whose plans differ in nothing."""
+    first: Plan | None = None
+    alike: list[Structure] = []
+    for plan, structure in plans:
+        if first is not None and plan.shares_grid(first):
+            alike.append(structure)
+            continue
+        if first is not None:
+            yield first, alike
+        first, alike = plan, [structure]
+    if first is not None:
+        yield first, alike
+
+
+def _batch_length(plan: Plan) -> int:
+    slices = plan.slices if plan.settings.phonon_seed is None else plan.all_slices
+    # potential, transmission functions, and the wave with what its transform needs
+    return max(1, int(_BATCH_BYTES / (16 * (2 * slices + 4) * np.prod(plan.gpts))))

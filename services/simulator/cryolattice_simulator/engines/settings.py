@@ -82,6 +82,11 @@ class Multislice:
     precision: Precision = "float32"
     device: Device = "auto"
 
+    @property
+    def tilt(self) -> tuple[float, float]:
+        """Tilt of the beam in mrad."""
+        return float(self.beam_tilt_mrad[0]), float(self.beam_tilt_mrad[1])
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -123,6 +128,25 @@ class Plan:
     def all_slices(self) -> int:
         """Slices of the whole crystal."""
         return int(self.periods[-1]) * self.slices
+
+    @property
+    def dtype(self) -> str:
+        """Type of real arrays."""
+        return self.settings.precision
+
+    @property
+    def complex_dtype(self) -> str:
+        """Type of complex arrays."""
+        return "complex64" if self.settings.precision == "float32" else "complex128"
+
+    def shares_grid(self, other: Plan) -> bool:
+        """Whether structures of both plans can go through the same arrays."""
+        return (
+            self.gpts == other.gpts
+            and self.slices == other.slices
+            and self.b_angstrom2 == other.b_angstrom2
+            and np.array_equal(self.cell_angstrom, other.cell_angstrom)
+        )
 
     def beams(self, psi: NDArray[np.complexfloating]) -> ExitBeams:
         """Name the beams of exit waves, given as (planes, beams) or on the whole (planes, nx, ny).

@@ -1,22 +1,33 @@
-"""Projected potential of the slices of a crystal, by structure factors with exact phases."""
+"""Projected potential of the slices of crystals, by structure factors with exact phases."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from cryolattice_simulator.beams import Structure, interaction_per_volt_angstrom
 from cryolattice_simulator.engines.form_factors import VOLT_ANGSTROM2, scattering_factor
-from cryolattice_simulator.engines.grids import frequencies
+from cryolattice_simulator.engines.grids import Grid, frequencies
 from cryolattice_simulator.engines.phonons import displaced_crystal
 from cryolattice_simulator.engines.settings import Plan
 from cryolattice_simulator.slicing import mid_slice_shift
 
+# Atoms of one element in one slice: fractions (n, 2) and weights (n,), both as bytes.
+Group = tuple[bytes, bytes]
+_NONE: Group = (b"", b"")
+# Exponentials are multiplied together from steps of this many orders.
+_STRIDE = 16
 
-def potential_slices(structure: Structure, plan: Plan) -> NDArray[Any]:
+
+def potential_slices(
+    structures: Sequence[Structure], plan: Plan, xp: ModuleType = np
+) -> NDArray[Any]:
     """Project the potential of each slice of a period, or of the whole crystal with phonons.
 
     V(g) = h^2 / (2 pi m e A) sum_j w_j f_j(g) exp(-B_j g^2 / 4 - 2 pi i g . r_j), with A the area
@@ -24,46 +35,40 @@ def potential_slices(structure: Structure, plan: Plan) -> NDArray[Any]:
 
     Parameters
     ----------
-    structure : Structure
-        One period.
+    structures : sequence of Structure
+        One period each, all in the plan's cell.
     plan : Plan
         Grid, slices and Debye-Waller factors.
+    xp : module
+        numpy, or a library with its interface.
 
     Returns
     -------
-    ndarray, shape (slices, nx, ny)
+    array, shape (structures, slices, nx, ny)
         V angstrom; complex where sites are filled at random.
     """
     count, damped = plan.slices, True
     if plan.settings.phonon_seed is not None:
-        structure, count, damped = displaced_crystal(structure, plan), plan.all_slices, False
-    form = _form_factors(plan, damped)
-    index = _slice_of_atom(structure, count)
-    uv = structure.positions_angstrom[:, :2] @ np.linalg.inv(structure.cell_angstrom[:2, :2])
-
-    def build(chosen: NDArray[np.bool_]) -> NDArray[np.floating]:
-        spectrum = np.zeros((count, plan.gpts[0], plan.gpts[1] // 2 + 1), dtype=np.complex128)
-        for number in np.unique(structure.numbers[chosen]):
-            for s in np.unique(index[chosen & (structure.numbers == number)]):
-                mine = chosen & (structure.numbers == number) & (index == s)
-                spectrum[s] += form[int(number)] * _phases(
-                    uv[mine], structure.occupancies[mine], plan.gpts
-                )
-        return np.asarray(fft.irfft2(spectrum, s=plan.gpts, norm="forward", workers=1))
-
-    random = structure.at_random
-    total: NDArray[Any] = build(~random)
-    for weight in np.unique(structure.occupancies[random]):
-        chosen = random & (structure.occupancies == weight)
-        filled = build(chosen) / float(weight)
-        total = total + mean_transmission_potential(filled, float(weight), plan.settings.energy_kev)
-    if np.iscomplexobj(total):
-        return total.astype("complex64" if plan.settings.precision == "float32" else "complex128")
-    return total.astype(plan.settings.precision)
+        structures = [displaced_crystal(structure, plan) for structure in structures]
+        count, damped = plan.all_slices, False
+    total: NDArray[Any] = _potential(
+        [_groups(s, count, ~s.at_random) for s in structures], plan, damped, xp
+    )
+    weights = {float(w) for s in structures for w in s.occupancies[s.at_random]}
+    for weight in sorted(weights):
+        filled = _potential(
+            [_groups(s, count, s.at_random & (s.occupancies == weight)) for s in structures],
+            plan,
+            damped,
+            xp,
+        )
+        mean = mean_transmission_potential(filled / weight, weight, plan.settings.energy_kev, xp)
+        total = total + mean.astype(plan.complex_dtype)
+    return total
 
 
 def mean_transmission_potential(
-    potential: NDArray[np.floating], occupancy: float, energy_kev: float
+    potential: Any, occupancy: float, energy_kev: float, xp: ModuleType = np
 ) -> NDArray[np.complex128]:
     """Complex potential whose transmission function is the mean over sites filled at random.
 
@@ -74,48 +79,108 @@ def mean_transmission_potential(
 
     Parameters
     ----------
-    potential : ndarray, shape (slices, nx, ny)
+    potential : array, shape (..., nx, ny)
         Projected potential of filled sites, V angstrom.
     occupancy : float
         p, 0 to 1.
     energy_kev : float
+    xp : module
+        numpy, or a library with its interface.
 
     Returns
     -------
-    ndarray of complex, shape (slices, nx, ny)
+    array of complex, shape (..., nx, ny)
         ``-i ln <t> / sigma``.
     """
     sigma = interaction_per_volt_angstrom(energy_kev)
-    mean = 1 - occupancy + occupancy * np.exp(1j * sigma * potential.astype(np.float64))
-    return np.asarray(-1j * np.log(mean) / sigma)
+    mean = 1 - occupancy + occupancy * xp.exp(1j * sigma * potential.astype(np.float64))
+    result: NDArray[np.complex128] = -1j * xp.log(mean) / sigma
+    return result
 
 
-def _form_factors(plan: Plan, damped: bool) -> dict[int, NDArray[np.float64]]:
-    half = frequencies(plan.gpts, plan.cell_angstrom)[:, : plan.gpts[1] // 2 + 1]
-    k2 = (half**2).sum(axis=-1)
-    area = abs(float(np.linalg.det(plan.cell_angstrom[:2, :2])))
-    return {
-        number: VOLT_ANGSTROM2
-        / area
-        * scattering_factor(plan.settings.parametrization, number, k2)
-        * np.exp(-(b if damped else 0.0) * k2 / 4)
-        for number, b in plan.b_angstrom2.items()
-    }
-
-
-def _slice_of_atom(structure: Structure, count: int) -> NDArray[np.int64]:
+def _groups(
+    structure: Structure, count: int, chosen: NDArray[np.bool_]
+) -> dict[tuple[int, int], Group]:
+    """Sort the chosen atoms by element and slice."""
     thickness = float(structure.cell_angstrom[2, 2]) / count
     z = structure.positions_angstrom[:, 2]
     z = np.round(z + mid_slice_shift(z, structure.numbers, thickness), 9)
     # an atom on a border belongs to the slice above, whatever the rounding
-    return np.floor(z / thickness + 1e-6).astype(np.int64) % count
+    index = np.floor(z / thickness + 1e-6).astype(np.int64) % count
+    uv = structure.positions_angstrom[:, :2] @ np.linalg.inv(structure.cell_angstrom[:2, :2])
+    uv = np.mod(np.round(uv, 12), 1.0)
+    found = {}
+    for number in np.unique(structure.numbers[chosen]):
+        alike = chosen & (structure.numbers == number)
+        for s in np.unique(index[alike]):
+            mine = alike & (index == s)
+            found[int(number), int(s)] = uv[mine].tobytes(), structure.occupancies[mine].tobytes()
+    return found
 
 
-def _phases(
-    uv: NDArray[np.float64], weights: NDArray[np.float64], gpts: tuple[int, int]
-) -> NDArray[np.complex128]:
-    """Sum of w exp(-2 pi i (h u + k v)) over atoms, shape (nx, ny // 2 + 1): a matrix product."""
-    h = np.rint(fft.fftfreq(gpts[0]) * gpts[0])
-    k = np.arange(gpts[1] // 2 + 1)
-    along_u = weights * np.exp(-2j * np.pi * np.outer(h, uv[:, 0]))
-    return np.asarray(along_u @ np.exp(-2j * np.pi * np.outer(uv[:, 1], k)))
+def _potential(
+    groups: Sequence[dict[tuple[int, int], Group]], plan: Plan, damped: bool, xp: ModuleType
+) -> Any:
+    nx, ny = plan.gpts
+    shape = (len(groups), plan.all_slices if not damped else plan.slices, nx, ny // 2 + 1)
+    spectrum = xp.zeros(shape, plan.complex_dtype)
+    for number, s in sorted({key for each in groups for key in each}):
+        form = _form_factor(
+            plan.settings.parametrization,
+            number,
+            plan.b_angstrom2[number] if damped else 0.0,
+            Grid.of(plan.gpts, plan.cell_angstrom),
+            plan.settings.precision,
+        )
+        alike = [each.get((number, s), _NONE) for each in groups]
+        spectrum[:, s] += xp.asarray(form) * _superpose(alike, plan, xp)
+    fft = import_module("scipy.fft" if xp is np else "cupyx.scipy.fft")
+    return fft.irfft2(spectrum, s=plan.gpts, norm="forward", overwrite_x=True)
+
+
+@lru_cache(maxsize=64)
+def _form_factor(
+    name: str, number: int, b_angstrom2: float, grid: Grid, precision: str
+) -> NDArray[np.floating]:
+    """Fourier coefficients of one atom's projected potential, V angstrom, (nx, ny // 2 + 1)."""
+    k2 = (frequencies(grid)[:, : grid.gpts[1] // 2 + 1] ** 2).sum(axis=-1)
+    factor = scattering_factor(name, number, k2) * np.exp(-b_angstrom2 * k2 / 4)
+    return np.asarray(factor * VOLT_ANGSTROM2 / grid.area_angstrom2, dtype=precision)
+
+
+def _superpose(groups: Sequence[Group], plan: Plan, xp: ModuleType) -> Any:
+    """Sum w exp(-2 pi i (h u + k v)) over the atoms of each group, (groups or 1, nx, ny // 2 + 1).
+
+    In a sweep most groups are those of every other candidate, and are computed once.
+    """
+    if len(set(groups)) == 1:
+        return xp.asarray(_structure_factor(groups[0], plan.gpts, plan.complex_dtype))
+    most = max(len(weights) for _, weights in groups) // 8
+    uv, weights = np.zeros((len(groups), most, 2)), np.zeros((len(groups), most))
+    for row, (places, shares) in enumerate(groups):
+        count = len(shares) // 8
+        uv[row, :count] = np.frombuffer(places).reshape(-1, 2)
+        weights[row, :count] = np.frombuffer(shares)
+    return _phase_sums(xp.asarray(uv), xp.asarray(weights), plan.gpts, plan.complex_dtype, xp)
+
+
+@lru_cache(maxsize=128)
+def _structure_factor(group: Group, gpts: tuple[int, int], dtype: str) -> NDArray[Any]:
+    uv, weights = np.frombuffer(group[0]).reshape(1, -1, 2), np.frombuffer(group[1])[None]
+    return np.asarray(_phase_sums(uv, weights, gpts, dtype, np))
+
+
+def _phase_sums(uv: Any, weights: Any, gpts: tuple[int, int], dtype: str, xp: ModuleType) -> Any:
+    nx, ny = gpts
+    along_u = _exponentials(uv[..., 0], -(nx // 2), nx, xp)
+    along_u = weights[..., None] * xp.roll(along_u, nx - nx // 2, axis=-1)
+    along_v = _exponentials(uv[..., 1], 0, ny // 2 + 1, xp)
+    return xp.swapaxes(along_u.astype(dtype), -1, -2) @ along_v.astype(dtype)
+
+
+def _exponentials(u: Any, first: int, count: int, xp: ModuleType) -> Any:
+    """Return exp(-2 pi i h u) for count orders h from the first, shape (..., atoms, count)."""
+    coarse = xp.exp(-2j * np.pi * u[..., None] * (first + xp.arange(0, count, _STRIDE)))
+    fine = xp.exp(-2j * np.pi * u[..., None] * xp.arange(_STRIDE))
+    table = coarse[..., :, None] * fine[..., None, :]
+    return table.reshape(*u.shape, -1)[..., :count]
