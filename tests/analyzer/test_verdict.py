@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cryolattice_analyzer.ranking.candidate_fit import CandidateFit
-from cryolattice_analyzer.ranking.verdict import judge, log_evidence
+from cryolattice_analyzer.ranking.verdict import Unfitted, judge, log_evidence
 
 TERMS = 140
 
@@ -71,3 +71,17 @@ def test_more_freedom_is_paid_for() -> None:
     assert log_evidence(fit(130, settings=8, modes=8), 1.0) == pytest.approx(
         log_evidence(fit(130), 1.0)
     )
+
+
+def test_the_unfitted_take_the_most_they_may_have() -> None:
+    fits = [fit(130), fit(300)]
+    near = Unfitted(chi2=np.array([134.0, 900.0]), prior=np.array([20.0, 64.0]))
+    found = judge(fits, null_chi2=5000, disordered={1}, unfitted=near)
+    assert found.verdict == "undetermined"
+    assert found.probability.sum() + found.unfitted_probability.sum() == pytest.approx(1)
+    # as probable as candidates of the same chi2 that were fitted
+    same = judge([*fits, *[fit(134)] * 20], null_chi2=5000, disordered={1})
+    assert found.unfitted_probability[0] == pytest.approx(same.probability[2:].sum())
+
+    far = Unfitted(chi2=np.array([900.0]), prior=np.array([64.0]))
+    assert judge(fits, null_chi2=5000, disordered={1}, unfitted=far).verdict == "ordered"

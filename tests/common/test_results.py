@@ -43,6 +43,7 @@ DOCUMENT: dict[str, Any] = {
     "best": BEST,
     "ranking": [BEST],
     "candidates_searched": 36,
+    "cascade": None,
     "warnings": ["<script>"],
     "dataset": "projects/default/datasets/0",
 }
@@ -66,6 +67,34 @@ def test_an_identification() -> None:
     assert "<script" not in shown
     with pytest.raises(AttributeError):
         found.verdict = "disordered"  # type: ignore[misc]
+
+
+def test_the_steps_of_a_cascade() -> None:
+    confirmation = {
+        "engine": "abtem 1.0.11",
+        "candidates": 4,
+        "same_first": True,
+        "score": 0.99,
+        "chi2_per_dof": 1.4,
+        "thickness_angstrom": 169.2,
+        "dataset": "projects/default/datasets/2",
+    }
+    steps = {
+        "screened": 1216,
+        "refined": 122,
+        "dropped_probability": 0.0,
+        "confirmation": confirmation,
+        "screen_dataset": "projects/default/datasets/1",
+    }
+    found = Identification.from_document({**DOCUMENT, "cascade": steps}, **PARTS).cascade
+    assert found is not None
+    assert (found.screened, found.refined) == (1216, 122)
+    assert found.confirmation is not None
+    assert found.confirmation.same_first
+    steps["confirmation"] = None
+    found = Identification.from_document({**DOCUMENT, "cascade": steps}, **PARTS).cascade
+    assert found is not None
+    assert found.confirmation is None
 
 
 def test_an_undetermined_one_gives_its_reason() -> None:

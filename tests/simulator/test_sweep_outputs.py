@@ -236,3 +236,12 @@ def test_outputs_need_an_orthogonal_cell(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="orthogonal supercell") as caught:
         prepare_sweep(spec_of(outputs={"diffraction_patterns": True}), Inputs(root))
     assert caught.value.field == "outputs"
+
+
+def test_only_the_chosen_models_are_simulated(root: ArrayStore) -> None:
+    every = run(root, spec_of())
+    chosen = run(root, spec_of(selection={"model_ids": ["m2", "m0"]}))
+    assert np.array_equal(chosen.array("psi"), every.array("psi")[[2, 0]])
+    with pytest.raises(InvalidInputError, match="'m9' is none of the 3") as caught:
+        run(root, spec_of(selection={"model_ids": ["m9"]}))
+    assert caught.value.field == "selection.model_ids"

@@ -83,6 +83,7 @@ def test_the_json_has_the_stable_names(ordered: tuple[Any, Path]) -> None:
         "best",
         "ranking",
         "candidates_searched",
+        "cascade",
         "warnings",
         "dataset",
     }

@@ -15,7 +15,7 @@ from cryolattice.store.arrays import ArraySpec, empty_part
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure
-from cryolattice_simulator.models_data import model_ids_of, structures_of
+from cryolattice_simulator.models_data import chosen_models
 from cryolattice_simulator.orders import beam_orders
 from cryolattice_simulator.projected_potential import projected_potential
 from cryolattice_simulator.sweep_axes import Conditions, read_axes
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 
 def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     """Check a sweep spec and fill in its defaults."""
-    models = inputs.open(spec.models, "models", field="models")
-    structures = structures_of(models)
+    names, structures = _chosen(spec, inputs)
     prepare_spec(spec, structures)
-    sweep = Sweep(spec, structures, model_ids_of(models))
+    sweep = Sweep(spec, structures, names)
     return JobEstimate(
         tile_count=sum(map(len, sweep.rounds)),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
@@ -46,8 +45,17 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
 
 def load_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> Sweep:
     """Return the tiles of a sweep."""
+    names, structures = _chosen(spec, inputs)
+    return Sweep(spec, structures, names)
+
+
+def _chosen(
+    spec: simulator_pb2.SweepSpec, inputs: Inputs
+) -> tuple[tuple[str, ...], tuple[Structure, ...]]:
     models = inputs.open(spec.models, "models", field="models")
-    return Sweep(spec, structures_of(models), model_ids_of(models))
+    chosen = chosen_models(models, spec.selection.model_ids, field="selection.model_ids")
+    names, structures = zip(*chosen, strict=True)
+    return names, structures
 
 
 class Sweep:

@@ -37,11 +37,6 @@ def structures_of(models: DatasetReader) -> list[Structure]:
     ]
 
 
-def model_ids_of(models: DatasetReader) -> list[str]:
-    """Return the names of the models, in their order."""
-    return [record["model_id"] for record in models.json("models.json")]
-
-
 def shared_edges(structures: Sequence[Structure], *, field: str) -> tuple[float, float]:
     """Return the edges across the beam, in angstrom, that all structures share.
 
@@ -57,3 +52,25 @@ def shared_edges(structures: Sequence[Structure], *, field: str) -> tuple[float,
             field=field,
         )
     return float(edges[0, 0]), float(edges[0, 1])
+
+
+def chosen_models(
+    models: DatasetReader, ids: Sequence[str], *, field: str
+) -> list[tuple[str, Structure]]:
+    """Return names and structures of the models with these ids, or of all where none is given.
+
+    Raises
+    ------
+    InvalidInputError
+        An id is none of the dataset's.
+    """
+    names = [record["model_id"] for record in models.json("models.json")]
+    structures = dict(zip(names, structures_of(models), strict=True))
+    for wanted in ids:
+        if wanted not in structures:
+            raise InvalidInputError(
+                f"model {wanted!r} is none of the {len(names)} of this dataset: its models.json "
+                "lists them",
+                field=field,
+            )
+    return [(name, structures[name]) for name in ids or names]

@@ -10,10 +10,10 @@ from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
-from cryolattice_simulator.beams import Structure, require_positive
+from cryolattice_simulator.beams import require_positive
 from cryolattice_simulator.engines import FAST_REVISION
 from cryolattice_simulator.memory import FAST
-from cryolattice_simulator.models_data import model_ids_of, shared_edges, structures_of
+from cryolattice_simulator.models_data import chosen_models, shared_edges
 from cryolattice_simulator.slicing import choose_grid
 from cryolattice_simulator.sweep_spec import (
     PARAMETRIZATIONS,
@@ -23,7 +23,6 @@ from cryolattice_simulator.sweep_spec import (
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
-    from cryolattice.store.reader import DatasetReader
 
 _GREATEST_POINTS = 4096
 
@@ -38,7 +37,7 @@ def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobE
     if spec.b_angstrom2:
         require_positive(spec.b_angstrom2, field="b_angstrom2", unit="angstrom^2")
     spec.engine_revision = f"fast {FAST_REVISION}"
-    chosen = _chosen(models, list(spec.model_ids))
+    chosen = chosen_models(models, spec.model_ids, field="model_ids")
     edges = shared_edges([structure for _, structure in chosen], field="model_ids")
     points = np.ceil(np.asarray(edges) / spec.sampling_angstrom)
     if points.max() > _GREATEST_POINTS:
@@ -56,25 +55,12 @@ def prepare_potential(spec: simulator_pb2.PotentialSpec, inputs: Inputs) -> JobE
     )
 
 
-def _chosen(models: DatasetReader, ids: list[str]) -> list[tuple[str, Structure]]:
-    names = model_ids_of(models)
-    structures = dict(zip(names, structures_of(models), strict=True))
-    for wanted in ids:
-        if wanted not in structures:
-            raise InvalidInputError(
-                f"model {wanted!r} is none of the {len(names)} of this dataset: its models.json "
-                "lists them",
-                field="model_ids",
-            )
-    return [(name, structures[name]) for name in ids or names]
-
-
 def run_potential(context: JobContext, spec: simulator_pb2.PotentialSpec) -> None:
     """Project the potentials and write them."""
     from cryolattice_simulator.projected_potential import projected_potential  # noqa: PLC0415
 
     models = context.inputs.open(spec.models, "models", field="models")
-    chosen = _chosen(models, list(spec.model_ids))
+    chosen = chosen_models(models, spec.model_ids, field="model_ids")
     # one grid for all, although each alone might choose another
     gpts = choose_grid(chosen[0][1], spec.sampling_angstrom)
     found = []

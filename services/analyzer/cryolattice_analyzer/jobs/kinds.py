@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
+from cryolattice.canonical import dataset_id_of
 from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.analyzer.v1 import analyzer_pb2
@@ -151,19 +152,38 @@ def _prepare_average(spec: analyzer_pb2.AverageSpec, inputs: Inputs) -> JobEstim
 
 def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
     inputs.open(spec.average, "average", field="average")
-    _require_plain(inputs.open(spec.beams, "beams", field="beams"))
+    beams = inputs.open(spec.beams, "beams", field="beams")
+    _require_plain(beams)
     inputs.open(spec.micrograph, "micrograph", field="micrograph")
     models = inputs.open(spec.models, "models", field="models").json("models.json")
+    chosen = beams.manifest.spec.get("selection", {}).get("model_ids", models)
     if spec.ctf.name:
         inputs.open(spec.ctf, "ctf", field="ctf")
+    if spec.screened.name:
+        _require_screen_of(spec, inputs.open(spec.screened, "ranking", field="screened"))
     _not_negative(spec, "focal_spread_angstrom", "angstrom")
     spec.focal_spread_angstrom = spec.focal_spread_angstrom or FOCAL_SPREAD_ANGSTROM
     return JobEstimate(
-        tile_count=len(models),
-        store_bytes=5_000 * len(models),
-        core_seconds=1.5 * len(models),
+        tile_count=len(chosen),
+        store_bytes=5_000 * len(chosen),
+        core_seconds=(0.1 if spec.screen else 1.5) * len(chosen),
         worker_peak_bytes=rank_peak_bytes(spec, inputs),
     )
+
+
+def _require_screen_of(spec: analyzer_pb2.RankSpec, screened: DatasetReader) -> None:
+    asked = screened.manifest.spec
+    if not asked.get("screen") or spec.screen:
+        raise InvalidInputError(
+            "screened is for a thorough ranking and refers to one whose spec says screen",
+            field="screened",
+        )
+    for field in ("average", "models"):
+        if asked[field]["name"] != dataset_id_of(getattr(spec, field)):
+            raise InvalidInputError(
+                f"screened was made of another {field} dataset: refer to the screen of this one",
+                field="screened",
+            )
 
 
 def _require_plain(beams: DatasetReader) -> None:
@@ -193,12 +213,14 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
         "power_spectrum",
         "images",
         "potential",
+        "confirmation",
     ):
         ref = getattr(spec, field)
         if ref.name:
-            reader = inputs.open(ref, field, field=field)
+            kind = "ranking" if field == "confirmation" else field
+            reader = inputs.open(ref, kind, field=field)
             given += 1
-            if field == "beams":
+            if kind == "beams":
                 _require_plain(reader)
             if field == "micrograph":
                 peak_bytes = _image_peak_bytes(reader)

@@ -5,6 +5,9 @@
    near the best also where the rings are only hints.
 3. After a search over the whole range, all candidates are tried near the lens of the best.
 4. Candidates that are near the best are fitted with the other Debye-Waller factors.
+
+A screen goes through the same rounds with fewer explanations of each candidate. Where the beams
+hold only some of the models, those that project alike stand behind the one that was simulated.
 """
 
 from __future__ import annotations
@@ -27,9 +30,12 @@ from cryolattice_analyzer.jobs.rank_result import (
     rows_to_fit,
     write_ranking,
 )
+from cryolattice_analyzer.jobs.rank_screen import read_screen
 from cryolattice_analyzer.jobs.stored import load_average, load_ctf, load_micrograph
 from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
 from cryolattice_analyzer.ranking.candidate_fit import (
+    QUICK,
+    THOROUGH,
     CandidateFit,
     Imaging,
     ViewCell,
@@ -45,17 +51,16 @@ from cryolattice_analyzer.ranking.lens_starts import (
     wide_starts,
 )
 from cryolattice_analyzer.ranking.ranking import merge_fits, observe
+from cryolattice_analyzer.ranking.screening import is_near
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:
     from cryolattice.store.writer import DatasetWriter
 
 _RINGS, _ANYWHERE, _REFINED, _LEVELS = range(4)
-# Candidates up to this many times the best one's chi2 are looked at more closely.
-_NEAR_SHARE = 5.0
-_NEAR_CHI2 = 100.0
 # A fit takes a third of a second: tiles hold about a second of work, and a round eight or more.
 _CANDIDATES_PER_TILE = 3
+_SCREENED_PER_TILE = 24
 _TILES_AT_LEAST = 8
 _SAME_CELL = 0.005
 
@@ -78,27 +83,40 @@ class RankTiles:
         )
         self.ctf = load_ctf(inputs.open(spec.ctf, "ctf", field="ctf")) if spec.ctf.name else None
         records = inputs.open(spec.models, "models", field="models").json("models.json")
-        self.cell, self.kept = _view_of(records, self.average.direct, self.average.supercell)
-        self.records = [records[i] for i in self.kept]
-        self.left_out = len(records) - len(self.kept)
+        self.cell, of_view = _view_of(records, self.average.direct, self.average.supercell)
+        self.left_out = len(records) - len(of_view)
         beams = inputs.open(spec.beams, "beams", field="beams")
         self._psi = beams.array("psi")
         self._orders = beams.array("h"), beams.array("k"), beams.array("beam_count")
         self._thickness = beams.array("thickness")
         self.b_levels: NDArray[np.float64] = beams.array("b_level")
-        if len(self._psi) != len(records):
+        selection = beams.manifest.spec.get("selection", {}).get("model_ids")
+        held = selection or [record["model_id"] for record in records]
+        if len(self._psi) != len(held) or (not selection and len(held) != len(records)):
             raise InvalidInputError(
                 f"beams hold {len(self._psi)} models, models {len(records)}: give the beams that "
                 "were simulated from these models",
                 field="beams",
             )
+        row_of = {name: row for row, name in enumerate(held)}
+        seen = [records[i] for i in of_view]
+        self.records = [record for record in seen if record["model_id"] in row_of]
+        self._rows = [row_of[record["model_id"]] for record in self.records]
+        self.behind = _behind(self.records, seen) if selection else [[] for _ in self.records]
+        self.screen = spec.screen
+        self.screened = (
+            read_screen(inputs.open(spec.screened, "ranking", field="screened"), seen)
+            if spec.HasField("screened")
+            else None
+        )
         self.worker_peak_bytes = rank_peak_bytes(spec, inputs)
         self.base_level = 0
         self._blocks: dict[int, list[CandidateFit | None]] = {}
 
     @property
     def _tile_length(self) -> int:
-        return min(_CANDIDATES_PER_TILE, math.ceil(len(self.records) / _TILES_AT_LEAST))
+        most = _SCREENED_PER_TILE if self.screen else _CANDIDATES_PER_TILE
+        return min(most, math.ceil(len(self.records) / _TILES_AT_LEAST))
 
     @property
     def _stride(self) -> int:
@@ -141,7 +159,7 @@ class RankTiles:
 
     def candidate(self, index: int, level: int) -> CandidateBeams:
         """Return the beams of a candidate at one Debye-Waller level."""
-        row = self.kept[index]
+        row = self._rows[index]
         h, k, counts = self._orders
         count = int(counts[row])
         across, along, _ = self.records[index]["view_supercell"]
@@ -168,7 +186,10 @@ class RankTiles:
             return None
         level = self.base_level if block < _LEVELS else self.other_levels[block - _LEVELS]
         beams = self.candidate(index, level)
-        return fit_candidate(self.observation, beams, self.cell, self.imaging, starts)
+        effort = QUICK if self.screen else THOROUGH
+        return fit_candidate(
+            self.observation, beams, self.cell, self.imaging, starts, effort=effort
+        )
 
     def _starts(self, block: int, index: int, earlier: ReadPart) -> list[LensStart]:
         """Lenses to start from; none where this round has nothing to add."""
@@ -220,7 +241,18 @@ class RankTiles:
 def _is_near(fits: list[CandidateFit], index: int) -> bool:
     """Whether a candidate is so near the best one that its last refinements matter."""
     best = min(float(fit.chi2.min()) for fit in fits)
-    return float(fits[index].chi2.min()) <= _NEAR_SHARE * best + _NEAR_CHI2
+    return is_near(float(fits[index].chi2.min()), best)
+
+
+def _behind(held: list[dict[str, Any]], seen: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """List, for each model with beams, those without that project alike."""
+    first = {record["projection_key"]: i for i, record in reversed(list(enumerate(held)))}
+    names = {record["model_id"] for record in held}
+    behind: list[list[dict[str, Any]]] = [[] for _ in held]
+    for record in seen:
+        if record["model_id"] not in names and record["projection_key"] in first:
+            behind[first[record["projection_key"]]].append(record)
+    return behind
 
 
 def _view_of(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cryolattice_analyzer.jobs.rank_screen import Name, name_of
 from cryolattice_analyzer.ranking.candidate_fit import CandidateFit
 from cryolattice_analyzer.ranking.cell_model import PARAMETERS
 from cryolattice_analyzer.ranking.ranking import (
@@ -15,6 +17,8 @@ from cryolattice_analyzer.ranking.ranking import (
     assemble_ranking,
     predicted_cell_image,
 )
+from cryolattice_analyzer.ranking.screening import worth_a_closer_look
+from cryolattice_analyzer.ranking.verdict import NONE_UNFITTED, Unfitted
 from cryolattice_analyzer.ranking.view_groups import view_groups
 
 if TYPE_CHECKING:
@@ -96,23 +100,43 @@ def write_ranking(tiles: RankTiles, output: DatasetWriter) -> None:
         tiles.cell,
         tiles.observation.supercell,
     )
+    rivals = {i for i, record in enumerate(records) if record["ordering_id"] == "disordered"}
+    weights = np.array([1.0 + len(behind) for behind in tiles.behind])
+    unfitted = _unfitted(tiles, fits, owners)
     searched = all(fit is not None for fit in tiles.block(1, output.read_part))
     ranking = assemble_ranking(
         tiles.observation,
         fits,
         tiles.imaging,
         ctf=tiles.ctf,
-        disordered=frozenset(
-            i for i, owner in enumerate(owners) if records[owner]["ordering_id"] == "disordered"
-        ),
+        disordered=frozenset(i for i, owner in enumerate(owners) if owner in rivals),
         groups=[groups[owner] for owner in owners],
         searched_globally=searched and tiles.ctf is not None and tiles.ctf.found,
+        prior=weights[owners],
+        unfitted=unfitted,
     )
     listed = [
-        _entry(row, owners[row.candidate], probability, records, groups)
-        | {"b_angstrom2": float(tiles.b_levels[levels[row.candidate]])}
+        _entry(row, owners[row.candidate], probability, tiles, groups)
+        | {
+            "b_angstrom2": float(tiles.b_levels[levels[row.candidate]]),
+            "refined": not tiles.screen,
+        }
         for row, probability in _one_row_each_group(ranking)
     ]
+    searched_count = int(weights.sum())
+    kept: dict[str, Any] = {}
+    if tiles.screened is not None:
+        searched_count = tiles.screened.candidates_searched
+        listed += [
+            entry | {"probability": float(most)}
+            for entry, most in zip(
+                tiles.screened.dropped, ranking.unfitted_probability, strict=True
+            )
+        ]
+    if tiles.screen:
+        chi2 = np.array([float(fit.chi2.min()) for fit in base])
+        chosen = worth_a_closer_look(chi2, groups, rivals)
+        kept = {"kept": [records[i]["model_id"] for i in np.flatnonzero(chosen)]}
     lens = ranking.lens
     warnings = list(ranking.warnings)
     if tiles.left_out:
@@ -130,13 +154,25 @@ def write_ranking(tiles: RankTiles, output: DatasetWriter) -> None:
             },
             "best": listed[0],
             "ranking": listed,
-            "candidates_searched": len(records),
+            "candidates_searched": searched_count,
             "warnings": warnings,
+            **kept,
         },
     )
     output.add_array("best_image", predicted_cell_image(ranking, tiles.average), ("v", "u"))
     best = ranking.rows[0].candidate
     _add_profile(fits[best], output)
+
+
+def _unfitted(tiles: RankTiles, fits: list[CandidateFit], owners: list[int]) -> Unfitted:
+    """Bound what the models that a screen dropped may be worth."""
+    if tiles.screened is None:
+        return NONE_UNFITTED
+    least: dict[Name, float] = {}
+    for owner, fit in zip(owners, fits, strict=True):
+        name = name_of(tiles.records[owner])
+        least[name] = min(least.get(name, math.inf), float(fit.chi2.min()))
+    return tiles.screened.unfitted(least, max(fits[0].terms - len(PARAMETERS), 1))
 
 
 def _one_row_each_group(ranking: Ranking) -> list[tuple[RankingRow, float]]:
@@ -154,11 +190,16 @@ def _entry(
     row: RankingRow,
     owner: int,
     probability: float,
-    records: list[dict[str, Any]],
+    tiles: RankTiles,
     groups: list[int],
 ) -> dict[str, Any]:
-    record = records[owner]
-    alike = [other for i, other in enumerate(records) if groups[i] == groups[owner]]
+    record = tiles.records[owner]
+    alike = [
+        other
+        for i, first in enumerate(tiles.records)
+        if groups[i] == groups[owner]
+        for other in (first, *tiles.behind[i])
+    ]
     equivalents = [
         {"ordering_id": other["ordering_id"], "vacant_sites": other["vacant_sites"]}
         for other in alike

@@ -55,10 +55,30 @@ KEPT_SHARE = 0.5
 REFINED_SHARE = 0.15
 # A candidate this far off (chi2 per term) is hopeless: its thickness is not refined.
 HOPELESS = 30.0
-MOST_MODES = 48
 LENS_APART = 200.0
 # Times that the best thickness may wander to the end of those fitted, and the fit be extended.
 EXTENSIONS = 4
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many explanations of one candidate are followed.
+
+    Attributes
+    ----------
+    started : int
+        Of those that correlate best, over all turns, coarse thicknesses and lenses, the number that
+        is fitted to the low orders.
+    refined : int
+        Of these, the number that is fitted to all orders, and then at the thicknesses around.
+    """
+
+    started: int
+    refined: int
+
+
+THOROUGH = Effort(started=10_000, refined=48)
+QUICK = Effort(started=12, refined=3)
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,7 @@ class _Mode:
     thickness: int
     start: LensStart
     parameters: NDArray[np.float64]
+    gain: float = 0.0
 
 
 class _Fitter:
@@ -171,7 +192,8 @@ class _Fitter:
             for index in chosen:
                 parameters = prior_mean(self.imaging, starts[index])
                 parameters[3:5] = result.shift[row, index]
-                modes.append(_Mode(setting, int(thickness), starts[index], parameters))
+                gain = float(result.gain[row, index] + 2 * weight[index])
+                modes.append(_Mode(setting, int(thickness), starts[index], parameters, gain))
         return modes
 
     def predict(self, mode: _Mode) -> NDArray[np.complex128]:
@@ -257,6 +279,7 @@ def fit_candidate(
     imaging: Imaging,
     starts: list[LensStart],
     *,
+    effort: Effort = THOROUGH,
     lenses_kept: int = 2,
 ) -> CandidateFit:
     """Fit one candidate at every thickness.
@@ -270,6 +293,7 @@ def fit_candidate(
     imaging : Imaging
     starts : list of LensStart
         Where the lens may lie.
+    effort : Effort
     lenses_kept : int
         Lenses refined for each turn and coarse thickness.
 
@@ -285,11 +309,13 @@ def fit_candidate(
         for setting in range(len(fitter.settings))
         for mode in fitter.screen(setting, starts, lenses_kept)
     ]
+    if len(modes) > effort.started:
+        modes = sorted(modes, key=lambda mode: -mode.gain)[: effort.started]
     modes, fits = fitter.fit(modes, low=True, iterations=8)
-    modes = _best(modes, fits, KEPT_SHARE, spread=True)
+    modes = _best(modes, fits, KEPT_SHARE, effort.refined, spread=True)
     modes, fits = fitter.fit(modes, low=False, iterations=10)
     if fits.chi2.min() < HOPELESS * 2 * len(fitter.sigma):
-        modes = _best(modes, fits, REFINED_SHARE, spread=False)
+        modes = _best(modes, fits, REFINED_SHARE, effort.refined, spread=False)
         # Every other thickness starts from its nearest neighbour's explanation.
         modes, fits = fitter.fit(_neighbours(modes, fitter), low=False, iterations=12)
         for _ in range(EXTENSIONS):
@@ -321,7 +347,9 @@ def fit_candidate(
     )
 
 
-def _best(modes: list[_Mode], fits: CellFits, share: float, *, spread: bool) -> list[_Mode]:
+def _best(
+    modes: list[_Mode], fits: CellFits, share: float, most: int, *, spread: bool
+) -> list[_Mode]:
     """Modes near the best; with ``spread``, also the best of each setting and thickness."""
     total = fits.chi2 + fits.penalty
     order = np.argsort(total)
@@ -333,7 +361,7 @@ def _best(modes: list[_Mode], fits: CellFits, share: float, *, spread: bool) -> 
         if total[i] <= limit and (spread or key not in seen):
             kept.append(modes[i])
         seen.add(key)
-        if len(kept) == MOST_MODES:
+        if len(kept) == most:
             break
     return kept
 

@@ -39,7 +39,13 @@ from cryolattice_analyzer.ranking.lens_starts import (
     wide_starts,
 )
 from cryolattice_analyzer.ranking.observation import Observation
-from cryolattice_analyzer.ranking.verdict import Judgement, Verdict, judge
+from cryolattice_analyzer.ranking.verdict import (
+    NONE_UNFITTED,
+    Judgement,
+    Unfitted,
+    Verdict,
+    judge,
+)
 from cryolattice_analyzer.ranking.view_groups import view_groups
 
 # Optima this close in chi2 but this far in defocus leave the defocus open.
@@ -115,6 +121,8 @@ class Ranking:
     predicted : ndarray of complex128, shape (n,)
         The best candidate's coefficients, in the order of the observation.
     warnings : tuple of str
+    unfitted_probability : ndarray, shape (u,)
+        The most that each of the unfitted may have.
     """
 
     rows: tuple[RankingRow, ...]
@@ -124,6 +132,7 @@ class Ranking:
     equivalents: tuple[int, ...]
     predicted: NDArray[np.complex128]
     warnings: tuple[str, ...]
+    unfitted_probability: NDArray[np.float64]
 
 
 def observe(average: AveragedCell) -> Observation:
@@ -253,11 +262,20 @@ def assemble_ranking(
     disordered: Collection[int] = (),
     groups: list[int] | None = None,
     searched_globally: bool = False,
+    prior: NDArray[np.float64] | None = None,
+    unfitted: Unfitted = NONE_UNFITTED,
 ) -> Ranking:
-    """Judge the fits of all candidates and put them in order."""
+    """Judge the fits of all candidates and put them in order; `prior` and `unfitted` as `judge`."""
     labels = list(range(len(fits))) if groups is None else groups
     null_chi2 = float((np.abs(observation.coefficients) ** 2 / observation.sigma**2).sum())
-    judgement = judge(list(fits), null_chi2=null_chi2, disordered=disordered, groups=labels)
+    judgement = judge(
+        list(fits),
+        null_chi2=null_chi2,
+        disordered=disordered,
+        groups=labels,
+        prior=prior,
+        unfitted=unfitted,
+    )
     order = sorted(
         range(len(fits)), key=lambda i: (-judgement.probability[i], float(fits[i].chi2[0]))
     )
@@ -286,6 +304,7 @@ def assemble_ranking(
         equivalents=tuple(i for i in range(len(fits)) if labels[i] == labels[order[0]]),
         predicted=best.prediction,
         warnings=tuple(warnings),
+        unfitted_probability=judgement.unfitted_probability,
     )
 
 

@@ -47,6 +47,8 @@ class Judgement:
         What all chi2 were divided by.
     reason : str
         Why nothing is claimed; empty otherwise.
+    unfitted_probability : ndarray, shape (u,)
+        The most that each of the unfitted may have; with `probability` they sum to 1.
     """
 
     verdict: Verdict
@@ -54,6 +56,26 @@ class Judgement:
     group_probability: NDArray[np.float64]
     inflation: float
     reason: str
+    unfitted_probability: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Unfitted:
+    """Candidates that were not fitted, because a screen found them too far off.
+
+    Attributes
+    ----------
+    chi2 : ndarray, shape (u,)
+        The least that each may have.
+    prior : ndarray, shape (u,)
+        Weights, as those of the fitted.
+    """
+
+    chi2: NDArray[np.float64]
+    prior: NDArray[np.float64]
+
+
+NONE_UNFITTED = Unfitted(np.empty(0), np.empty(0))
 
 
 def log_evidence(fit: CandidateFit, inflation: float) -> float:
@@ -71,8 +93,12 @@ def judge(
     disordered: Collection[int],
     groups: list[int] | None = None,
     prior: NDArray[np.float64] | None = None,
+    unfitted: Unfitted = NONE_UNFITTED,
 ) -> Judgement:
     """Turn fits into probabilities and a verdict.
+
+    The unfitted count with the most evidence that they can have: their least chi2, and the greatest
+    volume of the posterior that any of the fitted has.
 
     Parameters
     ----------
@@ -86,6 +112,8 @@ def judge(
         Equal numbers mark candidates that this view cannot tell apart; all differ by default.
     prior : ndarray, shape (c,), optional
         Weights of the candidates; equal by default.
+    unfitted : Unfitted
+        None by default.
 
     Returns
     -------
@@ -98,8 +126,14 @@ def judge(
     best_chi2 = float(best.chi2.min())
     freedom = max(best.terms - len(PARAMETERS), 1)
     inflation = max(1.0, best_chi2 / freedom)
-    evidence = np.array([log_evidence(f, inflation) for f in fits]) + np.log(weights)
-    probability = np.exp(evidence - scipy.special.logsumexp(evidence))
+    fitted = np.array([log_evidence(f, inflation) for f in fits])
+    volume = float(
+        max(e + 0.5 * f.chi2.min() / inflation for e, f in zip(fitted, fits, strict=True))
+    )
+    bounds = volume - 0.5 * unfitted.chi2 / inflation + np.log(unfitted.prior)
+    evidence = np.concatenate([fitted + np.log(weights), bounds])
+    shares = np.exp(evidence - scipy.special.logsumexp(evidence))
+    probability = shares[:count]
     shared = np.array([probability[labels == label].sum() for label in labels])
     leader = int(np.argmax(shared))
     reason = ""
@@ -128,4 +162,4 @@ def judge(
             verdict = "disordered"
         else:
             reason = "order and disorder look alike in this view"
-    return Judgement(verdict, probability, shared, inflation, reason)
+    return Judgement(verdict, probability, shared, inflation, reason, shares[count:])

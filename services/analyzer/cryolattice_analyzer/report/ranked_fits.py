@@ -90,7 +90,7 @@ def read_ranked_fits(reader: DatasetReader, ranking: dict[str, Any], inputs: Inp
         found.sort(key=lambda pair: abs(pair[0] - row["b_angstrom2"]))
         return tuple(fit for _, fit in found)
 
-    rows = ranking["ranking"]
+    rows = [row for row in ranking["ranking"] if row.get("refined", True) or tiles.screen]
     return RankedFits(
         best=fits_of(rows[0]),
         second=fits_of(rows[1])[0] if len(rows) > 1 else None,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cryolattice.cli.options import (
     FORMATS,
+    CascadeChoice,
     Clusters,
     CsMm,
     EnergyKev,
@@ -49,6 +50,13 @@ def identify(
         float | None, typer.Option(help="Angstrom; one period along the beam unless given.")
     ] = None,
     cluster: Clusters = None,
+    cascade: Annotated[
+        CascadeChoice,
+        typer.Option(
+            help="Screen all candidates, refine the best tenth, confirm the best few with abTEM; "
+            "auto: where there are 200 or more."
+        ),
+    ] = CascadeChoice.AUTO,
     out: Out = None,
     server: Server = None,
     as_json: AsJson = False,
@@ -69,6 +77,7 @@ def identify(
         greatest_thickness_angstrom=thickness_max,
         thickness_step_angstrom=thickness_step,
         clusters=parse_clusters(cluster),
+        cascade=cascade.value,
     )
     with session(server, quiet=as_json) as (lab, follow):
         answer = run(lab, micrograph, parent, supercell, options, out=out, follow=follow)

@@ -57,6 +57,14 @@ class ZoneAxes(StrEnum):
     ALL = "all"
 
 
+class CascadeChoice(StrEnum):
+    """Whether candidates are ranked in steps."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 def chosen_axes(choice: ZoneAxes) -> Literal["c", "all"]:
     """Return the choice as the workflows write it."""
     return "all" if choice == ZoneAxes.ALL else "c"

@@ -10,6 +10,13 @@ from typing import Any, Literal
 from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
 from cryolattice.local_files import require_folder
+from cryolattice.workflows.cascade import (
+    Cascade,
+    rank_in_steps,
+    require_cascade,
+    screen_sweep,
+    uses_cascade,
+)
 from cryolattice.workflows.models import build_models, models_question
 from cryolattice.workflows.steps import (
     AUTO_CLUSTERS,
@@ -56,6 +63,9 @@ class IdentifyOptions:
         Cluster ion by site label.
     b_levels_angstrom2 : tuple of float
         Debye-Waller factors of all atoms that are tried.
+    cascade : "auto", "on" or "off"
+        Screen all candidates, refine the best tenth, confirm the best few with abTEM; by default
+        where there are many.
     """
 
     pixel_size_angstrom: float | None = None
@@ -68,6 +78,7 @@ class IdentifyOptions:
     thickness_step_angstrom: float | None = None
     clusters: str | dict[str, str] = AUTO_CLUSTERS
     b_levels_angstrom2: tuple[float, ...] = B_LEVELS_ANGSTROM2
+    cascade: Cascade = "auto"
 
 
 @dataclass
@@ -81,6 +92,7 @@ class _Found:
     average: DatasetRef | None = None
     beams: DatasetRef | None = None
     ranking: DatasetRef | None = None
+    confirmation: DatasetRef | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -114,7 +126,7 @@ def identify(
     -------
     Answer
         ``verdict``, ``lattice``, ``ctf``, ``best``, ``ranking``, ``candidates_searched``,
-        ``warnings``, ``dataset``.
+        ``cascade``, ``warnings``, ``dataset``.
 
     Raises
     ------
@@ -127,6 +139,7 @@ def identify(
         raise InvalidInputError(
             f"zone_axes is {options.zone_axes!r}: write 'c' or 'all'", field="zone_axes"
         )
+    require_cascade(options.cascade)
     question = models_question(
         lab, parent, supercell, zone_axes=options.zone_axes, clusters=options.clusters
     )
@@ -164,6 +177,7 @@ def identify(
         models=found.models,
         beams=found.beams,
         ranking=found.ranking,
+        confirmation=found.confirmation,
         title=f"Ordering in {micrograph.name}",
         warnings=result["warnings"],
     )
@@ -188,13 +202,15 @@ def _search(
         energy_kev=facts["energy_kev"],
         b_levels_angstrom2=options.b_levels_angstrom2,
     )
+    in_steps = uses_cascade(options.cascade, len(records))
+    first_sweep = screen_sweep(sweep, records) if in_steps else sweep
     request = simulator_pb2.CreateSweepJobRequest(parent=lab.parent, spec=sweep, validate_only=True)
     lab.call(lab.simulator.CreateSweepJob, request)
     with ThreadPoolExecutor() as pool:
         beams: Future[DatasetRef] = pool.submit(
             lab.run_job,
             lab.simulator.CreateSweepJob,
-            simulator_pb2.CreateSweepJobRequest(spec=sweep),
+            simulator_pb2.CreateSweepJobRequest(spec=first_sweep),
             follow("multislice sweep"),
         )
         try:
@@ -228,23 +244,28 @@ def _search(
         except BaseException:
             lab.cancel_active()
             raise
-    found.ranking = lab.run_job(
-        lab.analyzer.CreateRankJob,
-        analyzer_pb2.CreateRankJobRequest(
-            spec=analyzer_pb2.RankSpec(
-                average=found.average,
-                models=found.models,
-                beams=found.beams,
-                ctf=found.ctf,
-                micrograph=found.micrograph,
-            )
-        ),
-        follow("ranking"),
+    ranked = analyzer_pb2.RankSpec(
+        average=found.average, models=found.models, ctf=found.ctf, micrograph=found.micrograph
     )
+    facts_of_cascade = None
+    if in_steps:
+        steps = rank_in_steps(lab, ranked, sweep, found.beams, follow)
+        found.beams, found.ranking = steps.beams, steps.ranking
+        found.confirmation = steps.confirmation
+        facts_of_cascade = steps.facts
+        found.warnings += steps.warnings
+    else:
+        ranked.beams.CopyFrom(found.beams)
+        found.ranking = lab.run_job(
+            lab.analyzer.CreateRankJob,
+            analyzer_pb2.CreateRankJobRequest(spec=ranked),
+            follow("ranking"),
+        )
     result: dict[str, Any] = lab.open_ref(found.ranking).json("ranking.json")
     result["lattice"] = seen
     coarse = verification_of(lab, found.beams).get("warnings", [])
     result["warnings"] = [*found.warnings, *coarse, *result["warnings"]]
+    result["cascade"] = facts_of_cascade
     result["dataset"] = found.ranking.name
     return result
 
@@ -305,6 +326,7 @@ def _undetermined(found: _Found) -> dict[str, Any]:
         "best": None,
         "ranking": [],
         "candidates_searched": 0,
+        "cascade": None,
         "warnings": found.warnings,
         "dataset": found.lattice.name if found.lattice else "",
     }

@@ -9,6 +9,7 @@ from cryolattice.client.questions.asking import Asking, Clusters, FilePath, as_p
 from cryolattice.client.results.identification import Identification
 from cryolattice.client.results.imaging import AveragedCell, Ctf, Lattices
 from cryolattice.workflows.average import AverageOptions, average_cell
+from cryolattice.workflows.cascade import Cascade
 from cryolattice.workflows.ctf import CtfOptions, measure_ctf
 from cryolattice.workflows.identify import (
     B_LEVELS_ANGSTROM2,
@@ -40,6 +41,7 @@ class MicrographQuestions(Asking):
         thickness_step_angstrom: float | None = None,
         clusters: Clusters = AUTO_CLUSTERS,
         b_levels_angstrom2: tuple[float, ...] = B_LEVELS_ANGSTROM2,
+        cascade: Cascade = "auto",
         out: FilePath | None = None,
     ) -> Identification:
         """Say which ordering of the parent crystal a micrograph shows, and how sure that is.
@@ -68,6 +70,9 @@ class MicrographQuestions(Asking):
             Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
         b_levels_angstrom2 : tuple of float
             Debye-Waller factors of all atoms that are tried, angstrom^2.
+        cascade : "auto", "on" or "off"
+            Screen all candidates, refine the best tenth, confirm the best few with abTEM; by
+            default where there are 200 or more.
         out : path, optional
             Folder for the report and its figures.
 
@@ -91,6 +96,7 @@ class MicrographQuestions(Asking):
             thickness_step_angstrom=thickness_step_angstrom,
             clusters=clusters,
             b_levels_angstrom2=b_levels_angstrom2,
+            cascade=cascade,
         )
         with self._waiting() as (connection, follow):
             answer = identify(

@@ -107,6 +107,8 @@ class Candidate:
         Correlation of the averaged and the simulated cell.
     equivalents : tuple of Equivalent
         What this view cannot tell from it, itself among them.
+    refined : bool
+        False where only a screen looked at it: the probability is then the most it may be.
     """
 
     ordering_id: str
@@ -116,6 +118,7 @@ class Candidate:
     probability: float
     score: float
     equivalents: tuple[Equivalent, ...] = ()
+    refined: bool = True
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -126,6 +129,61 @@ class Candidate:
         )
         sites = positions(document["vacant_sites"])
         return cls(**{**picked(cls, document), "vacant_sites": sites, "equivalents": same})
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What the best few candidates come to with another engine's waves.
+
+    Attributes
+    ----------
+    engine : str
+        And its version.
+    candidates : int
+    same_first : bool
+        Whether the same candidate is first.
+    score, chi2_per_dof, thickness_angstrom : float
+        Of the best candidate, with these waves.
+    dataset : str
+        Name of their ranking.
+    """
+
+    engine: str
+    candidates: int
+    same_first: bool
+    score: float
+    chi2_per_dof: float
+    thickness_angstrom: float
+    dataset: str
+
+
+@dataclass(frozen=True)
+class CascadeSteps:
+    """How many candidates each step of a cascade looked at.
+
+    Attributes
+    ----------
+    screened, refined : int
+        Models that were simulated; those that project alike count once.
+    dropped_probability : float
+        The most that all candidates which the screen dropped may have together.
+    confirmation : Confirmation or None
+    screen_dataset : str
+        Name of the screen's ranking.
+    """
+
+    screened: int
+    refined: int
+    dropped_probability: float
+    confirmation: Confirmation | None
+    screen_dataset: str
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read ``cascade`` of the answer."""
+        found = document["confirmation"]
+        confirmation = Confirmation(**picked(Confirmation, found)) if found else None
+        return cls(**{**picked(cls, document), "confirmation": confirmation})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +200,8 @@ class Identification(Reported):
     lattice : SeenLattice or None
     ctf : Lens or None
     candidates_searched : int
+    cascade : CascadeSteps or None
+        None where all candidates were ranked alike.
     warnings : tuple of str
         What was assumed, and what makes the answer less sure.
     dataset : Dataset or None
@@ -156,6 +216,7 @@ class Identification(Reported):
     lattice: SeenLattice | None
     ctf: Lens | None
     candidates_searched: int
+    cascade: CascadeSteps | None
     warnings: tuple[str, ...]
     dataset: Dataset | None
     models: Dataset
@@ -164,6 +225,7 @@ class Identification(Reported):
     def from_document(cls, document: dict[str, Any], **parts: Any) -> Self:
         """Read what the workflow returned; `parts` are the attributes that need a connection."""
         lattice, lens, best = document["lattice"], document["ctf"], document["best"]
+        cascade = document["cascade"]
         return cls(
             document=document,
             verdict=document["verdict"],
@@ -172,6 +234,7 @@ class Identification(Reported):
             lattice=SeenLattice(**picked(SeenLattice, lattice)) if lattice else None,
             ctf=Lens(**picked(Lens, lens)) if lens else None,
             candidates_searched=document["candidates_searched"],
+            cascade=CascadeSteps.from_document(cascade) if cascade else None,
             warnings=tuple(document["warnings"]),
             **parts,
         )

@@ -208,8 +208,14 @@ class RankSpec(_message.Message):
     CTF_FIELD_NUMBER: _builtins.int
     FOCAL_SPREAD_ANGSTROM_FIELD_NUMBER: _builtins.int
     MICROGRAPH_FIELD_NUMBER: _builtins.int
+    SCREEN_FIELD_NUMBER: _builtins.int
+    SCREENED_FIELD_NUMBER: _builtins.int
     focal_spread_angstrom: _builtins.float
     """Standard deviation of the focal spread; 0 means 30."""
+    screen: _builtins.bool
+    """Take a quick look at every candidate, and say which are worth a thorough one. Beams at one
+    Debye-Waller factor suffice.
+    """
     @_builtins.property
     def average(self) -> _dataset_pb2.DatasetRef:
         """An `average` dataset."""
@@ -228,6 +234,12 @@ class RankSpec(_message.Message):
     def micrograph(self) -> _dataset_pb2.DatasetRef:
         """The `micrograph` of the average: its lens and dose."""
 
+    @_builtins.property
+    def screened(self) -> _dataset_pb2.DatasetRef:
+        """The `ranking` of such a screen, of which `beams` hold the models it kept: those it dropped are
+        listed with its scores, and count in the probabilities by a bound.
+        """
+
     def __init__(
         self,
         *,
@@ -237,12 +249,16 @@ class RankSpec(_message.Message):
         ctf: _dataset_pb2.DatasetRef | None = ...,
         focal_spread_angstrom: _builtins.float = ...,
         micrograph: _dataset_pb2.DatasetRef | None = ...,
+        screen: _builtins.bool | None = ...,
+        screened: _dataset_pb2.DatasetRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "micrograph", b"micrograph", "models", b"models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_screen", b"_screen", "average", b"average", "beams", b"beams", "ctf", b"ctf", "micrograph", b"micrograph", "models", b"models", "screen", b"screen", "screened", b"screened"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "ctf", b"ctf", "focal_spread_angstrom", b"focal_spread_angstrom", "micrograph", b"micrograph", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_screen", b"_screen", "average", b"average", "beams", b"beams", "ctf", b"ctf", "focal_spread_angstrom", b"focal_spread_angstrom", "micrograph", b"micrograph", "models", b"models", "screen", b"screen", "screened", b"screened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__screen: _TypeAlias = _typing.Literal["screen"]  # noqa: Y015
+    _WhichOneofArgType__screen: _TypeAlias = _typing.Literal["_screen", b"_screen"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__screen) -> _WhichOneofReturnType__screen | None: ...
 
 Global___RankSpec: _TypeAlias = RankSpec  # noqa: Y015
 
@@ -271,6 +287,7 @@ class ReportSpec(_message.Message):
     POWER_SPECTRUM_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     PAPER_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """Heading of the page."""
     defocus_angstrom: _builtins.float
@@ -326,6 +343,10 @@ class ReportSpec(_message.Message):
     def paper(self) -> Global___PaperFigures:
         """Draws these instead of the figures of each dataset."""
 
+    @_builtins.property
+    def confirmation(self) -> _dataset_pb2.DatasetRef:
+        """A `ranking` of the best few candidates with another engine's waves."""
+
     def __init__(
         self,
         *,
@@ -350,10 +371,11 @@ class ReportSpec(_message.Message):
         power_spectrum: _dataset_pb2.DatasetRef | None = ...,
         revision: _builtins.str = ...,
         paper: Global___PaperFigures | None = ...,
+        confirmation: _dataset_pb2.DatasetRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "ctf", b"ctf", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "confirmation", b"confirmation", "ctf", b"ctf", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "thickness_angstrom", b"thickness_angstrom", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "confirmation", b"confirmation", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "thickness_angstrom", b"thickness_angstrom", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -117,6 +117,7 @@ class SweepSpec(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     AXES_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
     energy_kev: _builtins.float
     """Of the electrons."""
     k_max_per_angstrom: _builtins.float
@@ -159,6 +160,10 @@ class SweepSpec(_message.Message):
     def outputs(self) -> Global___SweepOutputs:
         """What is stored beside the beams; absent for nothing."""
 
+    @_builtins.property
+    def selection(self) -> Global___ModelSelection:
+        """Only these models; absent for all."""
+
     def __init__(
         self,
         *,
@@ -177,10 +182,11 @@ class SweepSpec(_message.Message):
         device: Global___Device.ValueType = ...,
         axes: Global___SweepAxes | None = ...,
         outputs: Global___SweepOutputs | None = ...,
+        selection: Global___ModelSelection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "models", b"models", "outputs", b"outputs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "models", b"models", "outputs", b"outputs", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "selection", b"selection", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,6 +315,30 @@ class SweepOutputs(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SweepOutputs: _TypeAlias = SweepOutputs  # noqa: Y015
+
+@_typing.final
+class ModelSelection(_message.Message):
+    """Some of the models of a dataset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the order in which they are wanted."""
+
+    def __init__(
+        self,
+        *,
+        model_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_ids", b"model_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelSelection: _TypeAlias = ModelSelection  # noqa: Y015
 
 @_typing.final
 class CreateSweepJobRequest(_message.Message):
