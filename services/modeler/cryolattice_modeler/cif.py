@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import UnreadableFileError
+from cryolattice_modeler.cif_symmetry import check_metric, symmetry_operations
 from cryolattice_modeler.occupancy import occupancy_fraction
 
 CELL_TAGS = (
@@ -23,9 +24,10 @@ CELL_TAGS = (
     "_cell_angle_gamma",
 )
 COORDINATE_TAGS = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
-_OPERATION_DENOMINATOR = gemmi.Op.DEN
-# How far the cell may depart from the metric that its symmetry operations need.
-_METRIC_TOLERANCE = 0.01
+
+
+# Rows for a vacancy or a dummy atom hold nothing.
+_NO_ATOM = re.compile(r"(va|vac|vacancy|du|dum|dummy)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ def read_cif(data: bytes | str, name: str) -> CifContent:
     small = gemmi.make_small_structure_from_block(block)
     _check_cell(block, name)
     cell = np.asarray(small.cell.orth.mat.tolist(), dtype=np.float64).T
-    rotations, translations = _operations(small, name)
-    _check_metric(cell, rotations, small.cell.parameters, name)
+    rotations, translations = symmetry_operations(block, small, name)
+    check_metric(cell, rotations, small.cell.parameters, name)
     conflict = str(small.check_spacegroup()).strip().replace("\n", "; ")
     warnings = (f"{name}: symmetry as listed in the file is inconsistent: {conflict}",)
     return CifContent(
@@ -194,46 +196,6 @@ def _check_cell(block: gemmi.cif.Block, name: str) -> None:
         )
 
 
-def _operations(
-    small: gemmi.SmallStructure, name: str
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    try:
-        operations = [gemmi.Op(text) for text in small.symops]
-    except (ValueError, RuntimeError) as error:
-        raise UnreadableFileError(
-            f"{name}: a symmetry operation cannot be read: {error}", field="parent"
-        ) from error
-    if not operations and small.spacegroup is not None:
-        operations = list(small.spacegroup.operations())
-    if not operations:
-        raise UnreadableFileError(
-            f"{name} gives no symmetry: add _space_group_symop_operation_xyz (only 'x,y,z' if "
-            "every atom is listed) or _space_group_name_H-M_alt",
-            field="parent",
-        )
-    rotations = np.array([op.rot for op in operations]) / _OPERATION_DENOMINATOR
-    translations = np.array([op.tran for op in operations]) / _OPERATION_DENOMINATOR
-    return np.rint(rotations).astype(np.int64), translations
-
-
-def _check_metric(
-    cell: NDArray[np.float64],
-    rotations: NDArray[np.int64],
-    parameters: tuple[float, ...],
-    name: str,
-) -> None:
-    metric = cell @ cell.T
-    turned = np.einsum("kji,jl,klm->kim", rotations, metric, rotations)
-    scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
-    if np.max(np.abs(turned - metric) / scale) > _METRIC_TOLERANCE:
-        shown = " ".join(f"{value:g}" for value in parameters)
-        raise UnreadableFileError(
-            f"{name}: the cell {shown} (angstrom, degrees) does not have the symmetry that the "
-            "file lists: correct the cell or the symmetry operations",
-            field="parent",
-        )
-
-
 def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
     columns = {
         tag: list(block.find_values(tag))
@@ -242,6 +204,7 @@ def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
             "_atom_site_label",
             "_atom_site_type_symbol",
             "_atom_site_occupancy",
+            "_atom_site_calc_flag",
             "_atom_site_disorder_assembly",
             "_atom_site_disorder_group",
         )
@@ -251,13 +214,15 @@ def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
         cells = {tag: gemmi.cif.as_string(v[row]) for tag, v in columns.items() if v}
         label = cells.get("_atom_site_label", "") or f"number {row + 1}"
         type_symbol = cells.get("_atom_site_type_symbol", "") or label
+        if _NO_ATOM.match(type_symbol) or cells.get("_atom_site_calc_flag") == "dum":
+            continue
         fractional = []
         for tag in COORDINATE_TAGS:
             value = gemmi.cif.as_number(cells[tag])
             if not math.isfinite(value):
                 raise UnreadableFileError(
                     f"{name}, data_{block.name}: atom {label}: {tag} is {cells[tag] or 'unknown'}: "
-                    "give a fraction of the cell",
+                    "write a decimal number, in fractions of the cell",
                     field="parent",
                 )
             fractional.append(value)
@@ -274,6 +239,11 @@ def _atoms(block: gemmi.cif.Block, name: str) -> tuple[CifAtom, ...]:
                 assembly=cells.get("_atom_site_disorder_assembly", ""),
                 group=cells.get("_atom_site_disorder_group", "").removeprefix("0"),
             )
+        )
+    if not atoms:
+        raise UnreadableFileError(
+            f"{name}, data_{block.name}: the list holds no atoms, only vacancies or dummies",
+            field="parent",
         )
     return tuple(atoms)
 

@@ -289,16 +289,14 @@ def _check_total(members: list[OpenSite], name: str) -> None:
 def _too_near(sites: list[OpenSite], cell: NDArray[np.float64], name: str) -> Edges:
     """Find partial sites that cannot both be taken; refuse others that overlap."""
     found: Edges = []
+    positions = np.array([site.position for site in sites]).reshape(-1, 3)
+    reaches = np.array([_reach(site, cell) for site in sites])
     for first, one in enumerate(sites):
-        others = sites[first + 1 :]
-        if not others:
-            break
-        delta = np.array([other.position for other in others]) - one.position
+        delta = positions[first + 1 :] - one.position
         delta -= np.rint(delta)
-        reach = _reach(one, cell) + np.array([_reach(other, cell) for other in others])
-        gaps = np.linalg.norm(delta @ cell, axis=1)
-        for index in np.flatnonzero(gaps < SPLIT_SITE_ANGSTROM + reach):
-            other = others[index]
+        gaps = np.linalg.norm(delta @ cell, axis=1) - reaches[first] - reaches[first + 1 :]
+        for index in np.flatnonzero(gaps < SPLIT_SITE_ANGSTROM):
+            other = sites[first + 1 + int(index)]
             gap = _gap(one, other, delta[index], cell)
             if gap >= SPLIT_SITE_ANGSTROM:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 
 import gemmi
 import numpy as np
@@ -66,6 +67,20 @@ def second_origin(hall_number: int) -> int:
         other = spglib.get_spacegroup_type(hall_number + 1)
     same = other is not None and (other.number, other.choice) == (found.number, "2")
     return hall_number + 1 if same else hall_number
+
+
+@cache
+def full_symbols() -> dict[str, str]:
+    """Return the Hall symbol for each full Hermann-Mauguin symbol, without its blanks."""
+    found: dict[str, str] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for hall_number in range(1, 531):
+            kind = spglib.get_spacegroup_type(hall_number)
+            if kind is not None:
+                name = kind.international_full.replace(" ", "").replace("_", "")
+                found.setdefault(name, kind.hall_symbol)
+    return found
 
 
 def standard_operations(hall_number: int) -> list[gemmi.Op]:
