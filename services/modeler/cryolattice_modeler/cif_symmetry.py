@@ -140,22 +140,26 @@ def _require_group(
             "correct them",
             field="parent",
         )
-    known = {_key(r, t) for r, t in zip(rotations, translations, strict=True)}
-    closed = _key(np.eye(3, dtype=np.int64), np.zeros(3)) in known
-    for r, t in zip(rotations, translations, strict=True):
-        together = (rotations @ r, rotations @ t + translations)
-        closed = closed and all(_key(*pair) in known for pair in zip(*together, strict=True))
+    known = _keys(rotations, translations)
+    products = np.einsum("gij,hjk->ghik", rotations, rotations)
+    shifts = np.einsum("gij,hj->ghi", rotations, translations) + translations[:, None]
+    identity = _keys(np.eye(3, dtype=np.int64), np.zeros(3))
+    closed = bool(np.isin(identity, known).all() and np.isin(_keys(products, shifts), known).all())
     if not closed:
         raise UnreadableFileError(
-            f"{name}: the {len(known)} symmetry operations are no group: one of them is missing or "
+            f"{name}: the {len(rotations)} symmetry operations are no group: one of them is missing or "
             "wrong (the identity 'x, y, z' belongs to them, and every product of two)",
             field="parent",
         )
 
 
-def _key(rotation: NDArray[np.int64], translation: NDArray[np.float64]) -> tuple[int, ...]:
-    shift = np.rint(translation * gemmi.Op.DEN).astype(np.int64) % gemmi.Op.DEN
-    return (*rotation.ravel().tolist(), *shift.tolist())
+def _keys(rotations: NDArray[np.int64], translations: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return one whole number for each operation (..., 3, 3), (..., 3), modulo the lattice."""
+    shifts = np.rint(translations * gemmi.Op.DEN).astype(np.int64) % gemmi.Op.DEN
+    # entries of a rotation beyond +-3 come from operations that are no group
+    entries = np.clip(rotations + 3, 0, 6).reshape(*rotations.shape[:-2], 9)
+    base = gemmi.Op.DEN ** np.arange(3) * 7**9
+    return np.asarray(entries @ 7 ** np.arange(9) + shifts @ base, dtype=np.int64)
 
 
 def check_metric(
