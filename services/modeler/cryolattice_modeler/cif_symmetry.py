@@ -147,8 +147,8 @@ def _require_group(
     closed = bool(np.isin(identity, known).all() and np.isin(_keys(products, shifts), known).all())
     if not closed:
         raise UnreadableFileError(
-            f"{name}: the {len(rotations)} symmetry operations are no group: one of them is missing "
-            "or wrong (the identity 'x, y, z' belongs to them, and every product of two)",
+            f"{name}: the {len(rotations)} symmetry operations are no group: one is missing or "
+            "wrong (the identity 'x, y, z' belongs to them, and every product of two)",
             field="parent",
         )
 

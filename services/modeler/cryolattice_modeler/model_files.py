@@ -68,7 +68,7 @@ def structure_files(
             if np.any(model.occupancies < 1):
                 raise InvalidInputError(
                     f"a POSCAR has no partial occupancies, which {model.name} has: write CIF or "
-                    "extended XYZ, or build models with hydrogens 'random' or 'none'",
+                    "extended XYZ, or build orderings with hydrogens 'random' or 'none'",
                     field="format",
                 )
     return (
