@@ -14,12 +14,23 @@ import yaml
 
 from cryolattice.jobs.kinds import installed_services
 from cryolattice.settings import Settings
-from tests.deploy.manifests import KUSTOMIZE, OVERLAYS, ROOT, Manifest, arrows, kind, pods, render
+from tests.deploy.manifests import (
+    KUSTOMIZE,
+    OVERLAYS,
+    ROOT,
+    Manifest,
+    arrows,
+    kind,
+    pods,
+    render,
+    selects,
+)
 
 KUBERNETES = "1.32"
 CUSTOM = ("RayCluster", "ServiceMonitor", "PodMonitor")
 CRDS = ROOT.parent / "shared" / "crds"
 USER = 10001
+COMPONENT = "app.kubernetes.io/component"
 SERVICES = installed_services()
 # read by the libraries that reach the store and Ray
 FOREIGN_SETTINGS = {
@@ -159,6 +170,10 @@ def _environment(documents: list[Manifest], container: Manifest) -> set[str]:
     return names
 
 
+def _submits_drivers(documents: list[Manifest]) -> bool:
+    return any("CRYOLATTICE_RAY_JOBS_URL" in d.get("data", {}) for d in documents)
+
+
 def test_every_setting_is_one_of_the_code(documents: list[Manifest]) -> None:
     known = {f"CRYOLATTICE_{name.upper()}" for name in Settings.model_fields}
     for pod in pods(documents):
@@ -167,8 +182,9 @@ def test_every_setting_is_one_of_the_code(documents: list[Manifest]) -> None:
         names = _environment(documents, pod.container)
         assert names <= known | FOREIGN_SETTINGS
         assert {"CRYOLATTICE_STORE_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= names
-        # a tile reads and writes the store, and nothing else
-        assert ("CRYOLATTICE_LEDGER_URL" in names) is (pod.name != "ray")
+        # a tile reads and writes the store, and nothing else; a driver says how far it is
+        drives = pod.labels.get(COMPONENT) == "head" and _submits_drivers(documents)
+        assert ("CRYOLATTICE_LEDGER_URL" in names) is (pod.name != "ray" or drives)
         assert ("RAY_ADDRESS" in names) is (pod.name in {"simulator", "analyzer"})
 
 
@@ -181,9 +197,11 @@ def test_no_secret_is_rendered(documents: list[Manifest]) -> None:
 
 def test_connections_are_those_of_the_design(documents: list[Manifest]) -> None:
     found = arrows(documents)
+    # a driver connects to Ray, or Ray is asked to run it
+    port = 8265 if _submits_drivers(documents) else 10001
     expected: set[tuple[str, str, int | None]] = {
-        ("simulator", "ray", 10001),
-        ("analyzer", "ray", 10001),
+        ("simulator", "ray", port),
+        ("analyzer", "ray", port),
         ("ray", "ray", None),
     }
     if any(pod.name == "store" for pod in pods(documents)):
@@ -219,6 +237,25 @@ def test_production_leaves_only_to_named_addresses() -> None:
     for policy in kind(render("production"), "NetworkPolicy"):
         for rule in policy["spec"].get("egress", []):
             assert rule["to"], f"{policy['metadata']['name']} leads anywhere"
+
+
+def test_drivers_on_the_head_reach_the_ledger() -> None:
+    documents = render("production")
+    assert _submits_drivers(documents)
+    policies = {p["metadata"]["name"]: p["spec"] for p in kind(documents, "NetworkPolicy")}
+    head = policies["ray-head-to-ledger"]
+    # where the services find it, and no other node of the cluster
+    assert head["egress"] == policies["services-to-ledger"]["egress"]
+    assert [
+        pod.labels[COMPONENT] for pod in pods(documents) if selects(head["podSelector"], pod.labels)
+    ] == ["head"]
+    (url,) = (
+        d["data"]["CRYOLATTICE_RAY_JOBS_URL"]
+        for d in kind(documents, "ConfigMap")
+        if "CRYOLATTICE_RAY_JOBS_URL" in d["data"]
+    )
+    (cluster,) = kind(documents, "RayCluster")
+    assert url == f"http://{cluster['metadata']['name']}-head-svc:8265"
 
 
 def test_prometheus_finds_every_metrics_port() -> None:

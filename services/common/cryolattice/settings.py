@@ -26,6 +26,15 @@ def _port(value: object) -> int:
     return int(text)
 
 
+def _http_url(value: object) -> str:
+    text = str(value).strip()
+    if text and not text.startswith(("http://", "https://")):
+        raise InvalidInputError(
+            f"CRYOLATTICE_RAY_JOBS_URL is {text!r}: write http://HOST:8265", field="ray_jobs_url"
+        )
+    return text
+
+
 def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
     def check(value: str) -> str:
         for choice in choices:
@@ -53,6 +62,9 @@ class Settings(BaseSettings):
         Project of the client's jobs and datasets.
     server : str
         Deployment that the client uses, as `--server` names it; none unless set.
+    ray_jobs_url : str
+        Ray cluster on whose head the drivers of sweeps and rankings run, ``http://HOST:8265``; in
+        child processes of the server unless set.
     metrics_port : int
         Where a server shows its metrics by HTTP; 0 for nowhere.
     log_level : str
@@ -68,6 +80,7 @@ class Settings(BaseSettings):
     ledger_url: str = ""
     project: str = "default"
     server: str = ""
+    ray_jobs_url: Annotated[str, BeforeValidator(_http_url)] = ""
     metrics_port: Annotated[int, BeforeValidator(_port)] = 9090
     log_level: Annotated[str, BeforeValidator(_one_of("log_level", _LEVELS))] = "INFO"
     log_format: Annotated[str, BeforeValidator(_one_of("log_format", _FORMATS))] = "auto"

@@ -30,12 +30,13 @@ def main(service: str, arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="run a queued job in this process until it ends")
     run.add_argument("job", help="projects/PROJECT/jobs/ID")
-    name: str = parser.parse_args(arguments).job
+    run.add_argument("--owner", default="", help="how the owner of the job's lease is to begin")
+    given = parser.parse_args(arguments)
     try:
         settings = Settings()
         configure_logs(settings)
         configure_tracing("cryolattice-driver")
-        job = run_job(name, settings, on_start=_stop_on_signals)
+        job = run_job(given.job, settings, on_start=_stop_on_signals, owner=given.owner)
     except CryolatticeError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2

@@ -25,7 +25,23 @@ _DRAIN_SECONDS = 8.0
 _LINE_LIMIT = 1 << 20
 
 
-class ProcessEndedError(Exception):
+class WorkEndedError(Exception):
+    """Who worked on a job is gone, whether or not the job knows.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    owner_prefix : str
+        How the owner of the lease begins that it held.
+    """
+
+    def __init__(self, message: str, owner_prefix: str) -> None:
+        super().__init__(message)
+        self.owner_prefix = owner_prefix
+
+
+class ProcessEndedError(WorkEndedError):
     """A process ended before its work did.
 
     Parameters
@@ -39,10 +55,10 @@ class ProcessEndedError(Exception):
     def __init__(self, process: Process, log_place: str) -> None:
         code = process.returncode or 0
         super().__init__(
-            f"its process ended with code {code} before the work was done, see {log_place}"
+            f"its process ended with code {code} before the work was done, see {log_place}",
+            owner_prefix(process.pid),
         )
         self.exit_code = code
-        self.owner_prefix = owner_prefix(process.pid)
 
 
 class Processes:

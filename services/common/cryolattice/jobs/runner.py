@@ -65,7 +65,11 @@ def input_digests(spec: Message) -> dict[str, str]:
 
 
 def run_job(
-    name: str, settings: Settings, *, on_start: Callable[[JobContext], None] | None = None
+    name: str,
+    settings: Settings,
+    *,
+    on_start: Callable[[JobContext], None] | None = None,
+    owner: str = "",
 ) -> job_pb2.Job:
     """Run a queued job in this process until it ends, and return it.
 
@@ -77,6 +81,8 @@ def run_job(
         Where store and ledger are.
     on_start : callable, optional
         Is given the context, for a process that wants to stop the job on a signal.
+    owner : str, optional
+        How the owner of its lease begins; host and process unless given.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def run_job(
     ledger = Ledger(settings.ledger_url, patience_seconds=_PATIENCE_SECONDS)
     root = open_store(settings.store_url)
     _, kind = find_kind(ledger.get(name).job.kind, installed_services().values())
-    owner = owner_prefix(os.getpid()) + uuid4().hex[:8]
+    owner = f"{owner or owner_prefix(os.getpid())}{uuid4().hex[:8]}"
     job = ledger.begin_attempt(name, owner, LEASE_SECONDS)
     # as it was when it was begun: a resume may have come in between
     record = ledger.get(name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import signal
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -23,7 +22,9 @@ from cryolattice.errors import (
     UnreadableFileError,
 )
 from cryolattice.jobs.kinds import JobKind, find_kind, installed_services
-from cryolattice.jobs.processes import ProcessEndedError, Processes
+from cryolattice.jobs.processes import ProcessEndedError, Processes, WorkEndedError
+from cryolattice.jobs.ray_drivers import RayDrivers
+from cryolattice.jobs.ray_jobs import RayJobs
 from cryolattice.jobs.slots import Slots
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
@@ -65,6 +66,9 @@ class Supervisor:
     def __init__(self, settings: Settings, ledger: Ledger, log_folder: Path | None = None) -> None:
         self._ledger = ledger
         self._processes = Processes(settings, log_folder)
+        self._drive: Callable[[str, str], Awaitable[None]] = self._processes.drive
+        if settings.ray_jobs_url:
+            self._drive = RayDrivers(RayJobs(settings.ray_jobs_url), ledger).drive
         self._workers = Slots(_WORKERS)
         self._drivers = Slots(_DRIVERS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -205,14 +209,7 @@ class Supervisor:
         if not other:
             return True
         message = f"waiting for {other}, which asks the same"
-
-        def change(job: job_pb2.Job) -> None:
-            if job.state != job_pb2.JOB_STATE_QUEUED or job.state_message == message:
-                raise ConflictError(f"{name} need not wait")
-            job.state_message = message
-
-        with suppress(ConflictError):
-            await asyncio.to_thread(self._ledger.update, name, change)
+        await asyncio.to_thread(self._ledger.say_why_queued, name, message)
         return False
 
     async def _work(self, service: str, kind: JobKind, name: str) -> bool:
@@ -224,17 +221,18 @@ class Supervisor:
             # whoever was to stop it is gone
             await asyncio.to_thread(self._ledger.cancel, name)
             return True
-        died: ProcessEndedError | None = None
+        died: WorkEndedError | None = None
         try:
             if kind.tiled:
-                await self._processes.drive(service, name)
+                await self._drive(service, name)
             else:
                 await self._processes.ask_worker({"job": name})
-        except ProcessEndedError as error:
+        except WorkEndedError as error:
             died = error
         if died is not None:
             record = await asyncio.to_thread(self._ledger.get, name)
-            if record.held and record.owner.startswith(died.owner_prefix):
+            left = record.held or record.abandoned
+            if left and record.owner.startswith(died.owner_prefix):
                 await self._give_back(name, record.job.attempt, str(died))
         record = await asyncio.to_thread(self._ledger.get, name)
         return record.job.state in TERMINAL or record.held

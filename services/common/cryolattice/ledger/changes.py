@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,9 +17,11 @@ from cryolattice.ledger.rows import (
     JobRecord,
     add_event,
     first,
+    job_of,
     job_record,
     job_row,
     now,
+    present,
     require_etag,
     seconds,
     state_name,
@@ -51,7 +52,7 @@ def create(
                     "make a new UUID for a new request",
                     field="request_id",
                 )
-            return job_record(row)
+            return job_record(row, present(connection))
     job = job_pb2.Job()
     job.CopyFrom(record.job)
     job.etag = "1"
@@ -74,7 +75,7 @@ def create(
             version=1,
             owner="",
             lease_until=0.0,
-            queued_at=time.time(),
+            queued_at=present(connection),
             created_at=seconds(job.create_time),
             updated_at=seconds(job.update_time),
             labels=dict(job.labels),
@@ -97,7 +98,7 @@ def change(
 ) -> job_pb2.Job:
     """Change a job in place and add the event, on behalf of an attempt where one is given."""
     row = job_row(connection, name, lock=True)
-    job = job_record(row).job
+    job = job_of(row)
     if job.state in TERMINAL:
         raise JobNotActiveError(f"{name} has ended ({state_name(job)}): it cannot change")
     if attempt is not None and job.attempt != attempt:
@@ -112,7 +113,7 @@ def change(
 def cancel(connection: Connection, name: str, etag: str) -> job_pb2.Job:
     """Ask a job to stop; one that nobody works on is cancelled at once."""
     row = job_row(connection, name, lock=True)
-    record = job_record(row)
+    record = job_record(row, present(connection))
     job = record.job
     require_etag(row, etag)
     if job.state in TERMINAL:
@@ -132,7 +133,7 @@ def cancel(connection: Connection, name: str, etag: str) -> job_pb2.Job:
 def requeue(connection: Connection, name: str, traceparent: str, etag: str) -> JobRecord:
     """Queue a job again that failed, was cancelled, or that nobody works on."""
     row = job_row(connection, name, lock=True)
-    record = job_record(row)
+    record = job_record(row, present(connection))
     job = record.job
     require_etag(row, etag)
     if job.state not in _RESUMABLE and (job.state in TERMINAL or record.held):
@@ -152,7 +153,7 @@ def requeue(connection: Connection, name: str, traceparent: str, etag: str) -> J
         job,
         owner="",
         lease_until=0.0,
-        queued_at=time.time(),
+        queued_at=present(connection),
         traceparents="\n".join(traces),
     )
     return record
@@ -162,7 +163,7 @@ def delete(connection: Connection, name: str, etag: str) -> None:
     """Forget an ended job and its events."""
     row = job_row(connection, name, lock=True)
     require_etag(row, etag)
-    job = job_record(row).job
+    job = job_of(row)
     if job.state not in TERMINAL:
         raise JobNotActiveError(f"{name} is {state_name(job)}: cancel it before deleting it")
     connection.execute(sa.delete(EVENTS).where(EVENTS.c.job_sequence == row["sequence"]))

@@ -6,14 +6,22 @@ question one is worked on at a time: the others find its answer.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from cryolattice.errors import ConflictError, JobNotActiveError, QuestionBusyError
-from cryolattice.ledger.rows import TERMINAL, job_record, job_row, now, state_name, store_job
+from cryolattice.ledger.rows import (
+    TERMINAL,
+    job_of,
+    job_record,
+    job_row,
+    now,
+    present,
+    state_name,
+    store_job,
+)
 from cryolattice.ledger.tables import JOBS
 from cryolattice.ledger.totals import QUEUE_SECONDS, Increments, add_totals
 from cryolattice.names import parse_resource, resource_name
@@ -28,7 +36,9 @@ def begin_attempt(
     """Take a job on that nobody works on; `Ledger.begin_attempt` tells the errors."""
     others = _same_question(connection, name, lock=True)
     row = job_row(connection, name, lock=True)
-    record = job_record(row)
+    # read behind the locks, which may have been waited for
+    at = present(connection)
+    record = job_record(row, at)
     job = record.job
     if record.held and row["owner"] == owner:
         return job  # asked again, for the answer got lost
@@ -36,24 +46,25 @@ def begin_attempt(
     if job.state in {*TERMINAL, job_pb2.JOB_STATE_CANCELLING} or record.held:
         raise JobNotActiveError(f"{name} is {state_name(job)}: it cannot be started")
     for other in others:
-        if other["lease_until"] >= time.time():
+        if other["lease_until"] > at:
             raise QuestionBusyError(f"{_name(other)} computes the same: wait for it")
     job.attempt += 1
     job.state = job_pb2.JOB_STATE_RUNNING
     job.state_message = "starting"
     job.start_time.CopyFrom(now())
-    store_job(connection, row, job, owner=owner, lease_until=time.time() + lease_seconds)
+    store_job(connection, row, job, owner=owner, lease_until=at + lease_seconds)
     if row["state"] == _QUEUED:
         waited = Increments()
-        QUEUE_SECONDS.observe(waited, max(0.0, time.time() - row["queued_at"]))
+        QUEUE_SECONDS.observe(waited, max(0.0, at - row["queued_at"]))
         add_totals(connection, job.kind, waited)
     return job
 
 
 def busy_with(connection: Connection, name: str) -> str:
     """Return the name of a job that somebody works on and that asks the same; empty for none."""
+    at = present(connection)
     for other in _same_question(connection, name):
-        if other["lease_until"] >= time.time():
+        if other["lease_until"] > at:
             return _name(other)
     return ""
 
@@ -69,7 +80,7 @@ def renew(connection: Connection, name: str, owner: str, lease_seconds: float) -
             JOBS.c.owner == owner,
             JOBS.c.state.not_in(TERMINAL),
         )
-        .values(lease_until=time.time() + lease_seconds)
+        .values(lease_until=present(connection) + lease_seconds)
     )
     return done.rowcount == 1
 
@@ -77,7 +88,7 @@ def renew(connection: Connection, name: str, owner: str, lease_seconds: float) -
 def release(connection: Connection, name: str, attempt: int, message: str) -> job_pb2.Job:
     """Give a job back to the queue; one that was to be cancelled is cancelled."""
     row = job_row(connection, name, lock=True)
-    job = job_record(row).job
+    job = job_of(row)
     if job.state in TERMINAL:
         raise JobNotActiveError(f"{name} has ended ({state_name(job)}): it cannot change")
     if job.attempt != attempt or job.state == _QUEUED:
@@ -86,7 +97,7 @@ def release(connection: Connection, name: str, attempt: int, message: str) -> jo
         job.state, job.state_message = job_pb2.JOB_STATE_CANCELLED, "cancelled"
     else:
         job.state, job.state_message = _QUEUED, message
-    store_job(connection, row, job, owner="", lease_until=0.0, queued_at=time.time())
+    store_job(connection, row, job, owner="", lease_until=0.0, queued_at=present(connection))
     return job
 
 
@@ -94,16 +105,16 @@ def adoptable(
     connection: Connection, kinds: Iterable[str], waited_seconds: float, limit: int
 ) -> list[job_pb2.Job]:
     """Return jobs that nobody works on: queued for a while, or begun by somebody who is gone."""
-    present = time.time()
-    queued = sa.and_(JOBS.c.state == _QUEUED, JOBS.c.queued_at <= present - waited_seconds)
-    left = sa.and_(JOBS.c.state.not_in({*TERMINAL, _QUEUED}), JOBS.c.lease_until < present)
+    at = present(connection)
+    queued = sa.and_(JOBS.c.state == _QUEUED, JOBS.c.queued_at <= at - waited_seconds)
+    left = sa.and_(JOBS.c.state.not_in({*TERMINAL, _QUEUED}), JOBS.c.lease_until < at)
     rows = connection.execute(
         sa.select(JOBS)
         .where(JOBS.c.kind.in_(list(kinds)), sa.or_(queued, left))
         .order_by(JOBS.c.sequence)
         .limit(limit)
     )
-    return [job_record(row).job for row in rows.mappings()]
+    return [job_of(row) for row in rows.mappings()]
 
 
 def _same_question(connection: Connection, name: str, *, lock: bool = False) -> list[RowMapping]:

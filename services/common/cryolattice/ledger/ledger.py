@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import sqlalchemy as sa
 
+from cryolattice.errors import ConflictError, JobNotActiveError
 from cryolattice.ledger import changes, leases
 from cryolattice.ledger.database import open_database
 from cryolattice.ledger.filters import job_filter
@@ -19,6 +20,7 @@ from cryolattice.ledger.rows import (
     JobRecord,
     job_record,
     job_row,
+    present,
 )
 from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
 from cryolattice.ledger.totals import Key, add_totals
@@ -80,7 +82,7 @@ class Ledger:
             There is none of this name.
         """
         with self._reading.connect() as connection:
-            return job_record(job_row(connection, name))
+            return job_record(job_row(connection, name), present(connection))
 
     @patient
     def list_jobs(
@@ -102,7 +104,8 @@ class Ledger:
         query = sa.select(JOBS).where(JOBS.c.project == project, job_filter(filter_text))
         with self._reading.connect() as connection:
             rows, token = page(connection, query, order, page_size, page_token)
-            return [job_record(row) for row in rows], token
+            at = present(connection)
+            return [job_record(row, at) for row in rows], token
 
     @patient
     def update(
@@ -128,6 +131,17 @@ class Ledger:
         """
         with self._engine.begin() as connection:
             return changes.change(connection, name, change, attempt)
+
+    def say_why_queued(self, name: str, message: str) -> None:
+        """Say in a queued job what it waits for; one that does not wait any more is left alone."""
+
+        def change(job: job_pb2.Job) -> None:
+            if job.state != job_pb2.JOB_STATE_QUEUED or job.state_message == message:
+                raise ConflictError(f"{name} need not wait")
+            job.state_message = message
+
+        with suppress(ConflictError, JobNotActiveError):
+            self.update(name, change)
 
     @patient
     def begin_attempt(self, name: str, owner: str, lease_seconds: float) -> job_pb2.Job:

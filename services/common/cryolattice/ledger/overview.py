@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from cryolattice.ledger.rows import present
 from cryolattice.ledger.tables import JOBS
 from cryolattice.ledger.totals import Key, read_totals
 from cryolattice_api.common.v1 import job_pb2
@@ -51,7 +51,7 @@ class Overview:
 
 def read_overview(connection: Connection) -> Overview:
     """Count; ended jobs, of which there may be many, are not looked at."""
-    now = time.time()
+    now = present(connection)
     lost = sa.and_(JOBS.c.state != _QUEUED, JOBS.c.lease_until < now).label("lost")
     rows = connection.execute(
         sa.select(JOBS.c.kind, JOBS.c.state, lost, sa.func.count(), sa.func.min(JOBS.c.queued_at))

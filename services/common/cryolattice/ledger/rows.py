@@ -43,11 +43,12 @@ class JobRecord:
     lease_until: float
     traceparents: tuple[str, ...] = ()
     owner: str = ""
+    read_at: float = 0.0
 
     @property
     def held(self) -> bool:
-        """Whether somebody works on it."""
-        return self.job.state not in TERMINAL and self.lease_until >= time.time()
+        """Whether somebody worked on it when it was read."""
+        return self.job.state not in TERMINAL and self.lease_until > self.read_at
 
     @property
     def abandoned(self) -> bool:
@@ -96,16 +97,34 @@ def require_etag(row: RowMapping, etag: str) -> None:
         )
 
 
-def job_record(row: RowMapping) -> JobRecord:
+def present(connection: Connection) -> float:
+    """Return the time in seconds since 1970 by the one clock of all who share the ledger.
+
+    That is the database's: the hosts' may differ. SQLite has none of its own, and one host.
+    """
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(
+        connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one()
+    )
+
+
+def job_of(row: RowMapping) -> job_pb2.Job:
     """Return the job that a row holds."""
+    return job_pb2.Job.FromString(row["job"])
+
+
+def job_record(row: RowMapping, read_at: float) -> JobRecord:
+    """Return the job that a row holds, with what the servers know of it at this time."""
     return JobRecord(
-        job=job_pb2.Job.FromString(row["job"]),
+        job=job_of(row),
         service=row["service"],
         dataset_kind=row["dataset_kind"],
         dataset_id=row["dataset_id"],
         lease_until=row["lease_until"],
         traceparents=tuple(row["traceparents"].split()),
         owner=row["owner"],
+        read_at=read_at,
     )
 
 

@@ -147,7 +147,8 @@ class LedgerCollector(Collector):
             "How long the first of the queued jobs has waited; 0 when none waits.",
             labels=("kind",),
         )
-        now = time.time()
+        # by the database's clock, as are the times
+        now = overview.time
         for kind in self._kinds:
             for state in ACTIVE:
                 name = job_pb2.JobState.Name(state).removeprefix("JOB_STATE_").lower()
