@@ -21,6 +21,7 @@ from cryolattice.errors import (
     JobNotActiveError,
     JobNotFoundError,
     RequestIdReusedError,
+    UnreadableFileError,
 )
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import JobRecord
@@ -95,6 +96,10 @@ def test_validation_creates_nothing(lab: Connection, models_spec: ModelsSpecs) -
     ).replace("0.6667", "0.61")
     with pytest.raises(CompositionError):
         lab.call(lab.modeler.CreateModelsJob, request)
+    request.spec.parent_crystal.cif = "data_x loop_"
+    with pytest.raises(UnreadableFileError) as caught:
+        lab.call(lab.modeler.CreateModelsJob, request)
+    assert caught.value.field == "parent_crystal.cif", "parent is the project"
 
 
 def test_the_second_identical_question_is_answered_at_once(

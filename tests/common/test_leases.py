@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -13,6 +14,7 @@ from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import JobRecord
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
+from tests.servers import Postgresql
 
 LEASE = 30.0
 GONE = -1.0
@@ -175,3 +177,22 @@ def test_an_etag_guards_against_changes_of_others(ledger: Ledger) -> None:
     with pytest.raises(ConflictError):
         ledger.requeue(name, etag=seen)
     assert ledger.cancel(name, etag=ledger.get(name).job.etag).state == job_pb2.JOB_STATE_CANCELLED
+
+
+def test_leases_go_by_the_clock_of_the_database(
+    postgresql_server: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(postgresql_server.new_url())
+    name = _queue(ledger)
+    ledger.begin_attempt(name, "here", LEASE)
+    # a host whose clock is an hour ahead neither sees the lease run out, nor makes it longer
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + 3600)
+    assert ledger.get(name).held
+    assert _names(ledger) == []
+    with pytest.raises(JobNotActiveError):
+        ledger.begin_attempt(name, "ahead", LEASE)
+    assert ledger.renew_lease(name, "here", LEASE)
+    monkeypatch.undo()
+    assert ledger.get(name).lease_until < time.time() + 2 * LEASE
+    ledger.close()

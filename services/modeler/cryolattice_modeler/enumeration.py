@@ -30,7 +30,7 @@ _MATRIX_ENTRIES = 9
 
 
 def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> ParentCrystal:
-    """Read a message's crystal; errors as `read_parent_crystal`."""
+    """Read a message's crystal; errors as `read_parent_crystal`, of the message's fields."""
     from cryolattice_modeler.crystal import read_parent_crystal  # noqa: PLC0415
 
     if not crystal.cif.strip():
@@ -38,13 +38,19 @@ def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) 
             "parent_crystal.cif is empty: give the text of a CIF", field="parent_crystal.cif"
         )
     name = crystal.file_name or "the parent crystal"
-    return read_parent_crystal(
-        crystal.cif,
-        name,
-        require_disorder=require_disorder,
-        file_format=crystal.format,
-        box_angstrom=crystal.box_angstrom,
-    )
+    try:
+        return read_parent_crystal(
+            crystal.cif,
+            name,
+            require_disorder=require_disorder,
+            file_format=crystal.format,
+            box_angstrom=crystal.box_angstrom,
+        )
+    except InvalidInputError as error:
+        if error.field == "parent":
+            # which is the project in a request
+            error.field = "parent_crystal.cif"
+        raise
 
 
 def forget_name(crystal: modeler_pb2.Crystal) -> None:
