@@ -227,3 +227,13 @@ def test_sites_filled_at_random_scatter_diffusely() -> None:
     # the loss beyond k_max is common to all; a fifth is what so few draws leave uncertain
     assert coherent - of_mean_potential == pytest.approx(lost - of_mean_potential, rel=0.2)
     assert coherent > 1.5 * of_mean_potential
+
+
+def test_a_period_of_one_slice_has_its_planes_where_they_were_asked_for() -> None:
+    at = np.array([[1.0, 1.0, 0.5], [2.5, 3.0, 0.5]])
+    structure = Structure(np.diag([4.0, 4.0, 2.0]), np.array([11, 5]), at, np.ones(2))
+    settings = {"energy_kev": 300.0, "sampling_angstrom": 0.2, "slice_thickness_angstrom": 2.4}
+    series = exit_beams(structure, thicknesses_angstrom=[4.0, 10.0], **settings)
+    for plane, thickness in enumerate((4.0, 10.0)):
+        alone = exit_beams(structure, thicknesses_angstrom=[thickness], **settings)
+        assert relative(series.psi[plane], alone.psi[0]) < 1e-6

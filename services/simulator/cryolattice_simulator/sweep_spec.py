@@ -23,8 +23,12 @@ SLICE_THICKNESS_ANGSTROM = 2.4
 SAMPLING_ANGSTROM = 0.075
 PARAMETRIZATIONS = ("lobato", "kirkland")
 
-# Measured on one core: a slice costs about this much for each point of the grid.
-_SECONDS_PER_POINT = 4e-8
+# Measured on one core: what a slice costs for each point of the grid, and with frozen phonons, where
+# every slice of the crystal has a potential of its own (that of the example with mean hydrogens).
+_SECONDS_PER_POINT = {
+    simulator_pb2.ENGINE_FAST: (6e-9, 5e-7),
+    simulator_pb2.ENGINE_ABTEM: (4e-8, 2.5e-7),
+}
 # What a tile holds: the more work there is, the larger its pieces.
 _TILE_SECONDS = (0.5, 2.0)
 _TILES_IN_BETWEEN = 128
@@ -71,7 +75,9 @@ def pass_seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
     """Return what one pass through the thickest crystal takes on one core, roughly."""
     points = np.prod(structure.lengths_angstrom[:2] / spec.sampling_angstrom)
     slices = max(spec.thicknesses_angstrom) / spec.slice_thickness_angstrom
-    return float(points * slices) * _SECONDS_PER_POINT
+    at_rest, displaced = _SECONDS_PER_POINT[spec.engine]
+    phonons = spec.axes.HasField("frozen_phonons")
+    return float(points * slices) * (displaced if phonons else at_rest)
 
 
 def peak_bytes(

@@ -20,7 +20,7 @@ FINER = 1.5
 MOST_PLANES = 4
 # Checks of a sweep: these, and one more for so many models.
 _CHECKS_AT_LEAST = 3
-_MODELS_PER_CHECK = 400
+_MODELS_PER_CHECK = 1000
 
 
 def draw_checks(models: int, passes: int, seed: int) -> list[tuple[int, int]]:
@@ -35,7 +35,7 @@ def draw_checks(models: int, passes: int, seed: int) -> list[tuple[int, int]]:
     Returns
     -------
     list of (int, int)
-        Model and pass: three, and one more for every 400 models.
+        Model and pass: three, and one more for every 1000 models.
     """
     rng = np.random.default_rng(seed)
     count = min(models, _CHECKS_AT_LEAST + models // _MODELS_PER_CHECK)
