@@ -23,8 +23,8 @@ SLICE_THICKNESS_ANGSTROM = 2.4
 SAMPLING_ANGSTROM = 0.075
 PARAMETRIZATIONS = ("lobato", "kirkland")
 
-# Measured on one core: what a slice costs for each point of the grid, and with frozen phonons, where
-# every slice of the crystal has a potential of its own (that of the example with mean hydrogens).
+# Measured on one core: what a slice costs for each point of the grid, and what with frozen phonons,
+# where every slice of the crystal has a potential of its own (the example, with mean hydrogens).
 _SECONDS_PER_POINT = {
     simulator_pb2.ENGINE_FAST: (6e-9, 5e-7),
     simulator_pb2.ENGINE_ABTEM: (4e-8, 2.5e-7),
