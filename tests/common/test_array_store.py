@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -46,6 +48,20 @@ def test_a_folder_that_became_a_file_is_an_error_of_the_store(tmp_path: Path) ->
     with pytest.raises(StoreUnavailableError, match="resume the job") as caught:
         store.put_new("a/b", b"x")
     assert caught.value.field == "CRYOLATTICE_STORE_URL"
+
+
+def test_a_server_that_is_away_is_named_in_time() -> None:
+    away = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+    }
+    with patch.dict(os.environ, away):
+        store = open_store("s3://bucket/root", patience_seconds=0.1)
+    with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:9.*Mend it") as caught:
+        store.get("a")
+    assert "retry_timeout" not in caught.value.message
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.docs.markdown import GENERATED, PAGES, ROOT, Block, blocks
 from tests.docs.shell import Command, commands, compare, execute
 
 # one worker runs what needs a sweep, so that it is computed once
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("docs")
 
 _RUN = {"console", "bash", "python"}
 _NOT_RUN = "not run: "

@@ -25,7 +25,7 @@ from cryolattice_api.simulator.v1 import simulator_pb2
 from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
 from tests.docs.markdown import ROOT
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("docs")
 
 DATA = ROOT / "examples" / "na2nh2bh4"
 PARENT = f"{DATA}/na2nh2bh4_cubic.cif"

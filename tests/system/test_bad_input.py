@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from tests.analyzer import instrument_files
 from tests.system.conftest import DATA, Deployment
 
+pytestmark = pytest.mark.xdist_group("served")
+
 PARENT = DATA / "na2nh2bh4_cubic.cif"
 COUNTS = np.random.default_rng(1).poisson(5.5, (128, 128)).astype(np.float32)
 

@@ -18,7 +18,10 @@ from tests.system.conftest import DATA, ROOT, Deployment
 NOT_INSTALLED = ("ray", "abtem", "matplotlib", "scipy", "ase", "gemmi", "rsciio", "jinja2")
 UV = shutil.which("uv", path=f"{ROOT / '.bootstrap' / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
-pytestmark = pytest.mark.skipif(UV is None, reason="needs uv, which 'make setup' installs")
+pytestmark = [
+    pytest.mark.skipif(UV is None, reason="needs uv, which 'make setup' installs"),
+    pytest.mark.xdist_group("served"),
+]
 
 
 @pytest.fixture(scope="module")

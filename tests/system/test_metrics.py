@@ -27,6 +27,8 @@ from cryolattice_api.modeler.v1 import modeler_pb2
 from tests.system.conftest import COMMAND, DATA, ROOT, Deployment
 from tests.system.scrape import Scrape
 
+pytestmark = pytest.mark.xdist_group("served")
+
 PAGE = ROOT / "docs" / "observability.md"
 PARENT = DATA / "na2nh2bh4_cubic.cif"
 # the ledger is read at most so often

@@ -22,6 +22,8 @@ from tests.system.conftest import DATA, Deployment, Run
 from tests.system.scrape import Scrape
 from tests.traces import TraceReceiver
 
+pytestmark = pytest.mark.xdist_group("served")
+
 BUF = Path(sys.executable).parent / "buf"
 PARENT = DATA / "na2nh2bh4_cubic.cif"
 
@@ -79,7 +81,6 @@ def test_the_served_answer_is_the_embedded_one(deployment: Deployment, cryolatti
     assert sum(row["multiplicity"] for row in served.json["orderings"]) == 495
 
 
-@pytest.mark.xdist_group("ray")
 def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) -> None:
     out = tmp_path / "simulated"
     outcome = deployment.run(

@@ -17,6 +17,8 @@ from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
 from tests.system.conftest import DATA, Deployment
 from tests.traces import Span
 
+pytestmark = pytest.mark.xdist_group("served")
+
 PARENT = DATA / "na2nh2bh4_cubic.cif"
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 120.0
 # files flushed at a time: the disk joins what is asked for together
 _FLUSHES = 8
+# what obstore tells of its attempts
+_RETRIES = re.compile(r" in [\d.]+\w+, after .* retry_timeout: \S+ +- ")
 # how obstore names a file that is being written
 _STAGED = re.compile(r"#\d+$")
 
@@ -202,8 +204,9 @@ class _ObjectsOfObstore:
         try:
             yield
         except (BaseError, OSError) as error:
+            what = _RETRIES.sub(": ", str(error).splitlines()[0])
             raise StoreUnavailableError(
-                f"the store {self.url} failed: {str(error).splitlines()[0]}. Mend it (space, "
+                f"the store {self.url} failed: {what}. Mend it (space, "
                 "permission, connection), then resume the job: finished tiles are kept",
                 field="CRYOLATTICE_STORE_URL",
             ) from error
