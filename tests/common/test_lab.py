@@ -82,13 +82,24 @@ def test_transformed_models(quiet: Lab, examples: Path, tmp_path: Path) -> None:
         "disordered-c.extxyz",
         "models.png",
     ]
-    with pytest.raises(InvalidInputError, match=r"step 1 \(strain\).*about.*it takes xx, yy"):
+    with pytest.raises(InvalidInputError, match=r"steps\.strain\.about is not known"):
         quiet.models(examples / PARENT, (1, 1, 3), transforms=[{"strain": {"about": 1}}])
-    with pytest.raises(InvalidInputError, match=r"step 1 is bend: choose one of strain, tilt"):
+    with pytest.raises(
+        InvalidInputError, match=r"steps\.bend is not known: known are strain, tilt"
+    ):
         quiet.models(examples / PARENT, (1, 1, 3), transforms=[{"bend": {}}])
     with pytest.raises(InvalidInputError, match=r"strain is .*0\.9.*at most 0\.2") as caught:
         quiet.models(examples / PARENT, (1, 1, 3), transforms=[{"strain": {"yy": 0.9}}])
     assert caught.value.field == "transforms.steps[0].strain.strain"
+    both = tmp_path / "steps.yaml"
+    both.write_text(
+        "steps:\n- strain: {xx: 0.01}\n- tilt: {about_x_deg: 1}\n  strain: {xx: much}\n"
+    )
+    with pytest.raises(InvalidInputError, match=r"step with tilt and strain: choose one of"):
+        quiet.models(examples / PARENT, (1, 1, 3), transforms=both)
+    both.write_text("steps:\n- tilt: {about_x_deg: 1}\n- strain: {xx: much}\n")
+    with pytest.raises(InvalidInputError, match=r"steps.yaml, line 3: .*xx is 'much'"):
+        quiet.models(examples / PARENT, (1, 1, 3), transforms=both)
 
 
 def test_bad_questions(quiet: Lab, examples: Path, tmp_path: Path) -> None:

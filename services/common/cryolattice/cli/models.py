@@ -99,7 +99,6 @@ def models(
         models_question,
         save_models,
     )
-    from cryolattice.workflows.transforms import read_transforms  # noqa: PLC0415
 
     if sum((supercell is not None, matrix is not None, pbcm_rivals)) != 1:
         raise InvalidInputError(
@@ -110,7 +109,7 @@ def models(
     options = ModelOptions(
         hydrogens=None if hydrogens is None else hydrogens.value,
         seed=seed,
-        transforms=() if transforms is None else read_transforms(transforms),
+        transforms=transforms or (),
         as_given=as_given,
         pbcm_rivals=pbcm_rivals,
     )

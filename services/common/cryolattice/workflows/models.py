@@ -21,6 +21,7 @@ from cryolattice.workflows.view_lists import beam_fields
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.modeler.v1 import modeler_pb2
+from cryolattice_api.modeler.v1.transforms_pb2 import Transforms
 
 _HYDROGENS = {
     "mean": modeler_pb2.HYDROGENS_MEAN,
@@ -45,7 +46,7 @@ class ModelOptions:
         Of cluster ions; their mean over all orientations unless given.
     seed : int
         Of the random orientations.
-    transforms : sequence of mappings
+    transforms : Path, sequence of mappings, or Transforms
         What is done to each model, as `transforms_message` takes it.
     as_given : bool
         The crystal as its file gives it, instead of its orderings.
@@ -55,7 +56,7 @@ class ModelOptions:
 
     hydrogens: str | None = None
     seed: int = 0
-    transforms: Steps = ()
+    transforms: Path | Steps | Transforms = ()
     as_given: bool = False
     pbcm_rivals: bool = False
 
@@ -110,7 +111,9 @@ def models_question(
         raise InvalidInputError(
             "give a supercell, or ask for the Pbcm rivals, which have their own", field="supercell"
         )
-    steps = transforms_message(asked.transforms)
+    steps = asked.transforms
+    if not isinstance(steps, Transforms):
+        steps = transforms_message(steps)
     crystal = read_crystal(parent)
     cells = None if supercell is None else supercell_message(supercell)
     suggested: dict[str, str] = {}

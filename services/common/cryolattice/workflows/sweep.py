@@ -11,14 +11,16 @@ import yaml
 
 from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
-from cryolattice.workflows.models import build_models, models_question
+from cryolattice.workflows.models import ModelOptions, build_models, models_question
 from cryolattice.workflows.spec_files import SpecFile
 from cryolattice.workflows.steps import AUTO_CLUSTERS, Follow, unseen
+from cryolattice.workflows.transforms import filled_transforms
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
+from cryolattice_api.modeler.v1.transforms_pb2 import Transforms
 from cryolattice_api.simulator.v1 import simulator_pb2
 
-_MODELS_FIELDS = ["parent", "supercell", "orderings", "zone_axes", "clusters"]
+_MODELS_FIELDS = ["parent", "supercell", "orderings", "zone_axes", "clusters", "transforms"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class OrderingModels:
     orderings: list[str] = field(default_factory=list)
     zone_axes: str = "c"
     clusters: str | dict[str, str] = AUTO_CLUSTERS
+    transforms: Transforms = field(default_factory=Transforms)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,9 @@ def _models(file: SpecFile, node: yaml.Node) -> str | OrderingModels:
         orderings=[str(name) for name in values.get("orderings") or []],
         zone_axes=str(values.get("zone_axes", "c")),
         clusters={} if clusters == "none" else clusters,
+        transforms=filled_transforms(file, entries["transforms"], "models.transforms")
+        if "transforms" in entries
+        else Transforms(),
     )
 
 
@@ -167,6 +173,7 @@ def _built(
         zone_axes=models.zone_axes,
         clusters=models.clusters,
         orderings=models.orderings,
+        options=ModelOptions(transforms=models.transforms),
     )
     return build_models(lab, question.spec, follow), question.remarks
 

@@ -1,4 +1,4 @@
-"""What is to be done to models, as people write it: dictionaries, or a YAML file."""
+"""What is to be done to models, as people write it: a list in Python or in a YAML file."""
 
 from __future__ import annotations
 
@@ -7,84 +7,54 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from google.protobuf import json_format
+from yaml.representer import RepresenterError
 
-from cryolattice.errors import InvalidInputError, UnreadableFileError
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.spec_files import SpecFile
 from cryolattice_api.modeler.v1 import transforms_pb2
 
 Steps = Sequence[Mapping[str, Any]]
 """Steps such as ``{"strain": {"xx": 0.01}}``, done one after the other."""
 
-KINDS = tuple(transforms_pb2.Transform.DESCRIPTOR.fields_by_name)
+KINDS = list(transforms_pb2.Transform.DESCRIPTOR.fields_by_name)
 
 
-def transforms_message(steps: Steps, *, source: str = "transforms") -> transforms_pb2.Transforms:
+def transforms_message(source: Path | Steps) -> transforms_pb2.Transforms:
     """Return steps as the modeler takes them.
 
     Parameters
     ----------
-    steps : sequence of mappings
-        Each with one key, its kind, and the fields of that message as value.
-    source : str
-        For messages.
+    source : Path, or sequence of mappings
+        A YAML file with the list ``steps``, or such a list: each step has one key, its kind, and
+        the fields of that message as value.
 
     Raises
     ------
     InvalidInputError
-        It is no list of steps, or a kind, a field or a value is none that there is.
-    """
-    if isinstance(steps, str | Mapping) or not isinstance(steps, Sequence):
-        raise InvalidInputError(
-            f"{source} holds no list: write one step after the other, such as "
-            "'- strain: {xx: 0.01}'",
-            field="transforms",
-        )
-    message = transforms_pb2.Transforms()
-    for number, step in enumerate(steps, 1):
-        if not isinstance(step, Mapping) or len(step) != 1 or next(iter(step)) not in KINDS:
-            shown = ", ".join(map(str, step)) if isinstance(step, Mapping) else repr(step)
-            raise InvalidInputError(
-                f"{source}, step {number} is {shown or 'empty'}: choose one of {', '.join(KINDS)}",
-                field="transforms",
-            )
-        ((kind, fields),) = step.items()
-        step_message = getattr(transforms_pb2.Transform(), kind)
-        try:
-            json_format.ParseDict({kind: fields or {}}, message.steps.add())
-        except json_format.ParseError as error:
-            known = ", ".join(step_message.DESCRIPTOR.fields_by_name)
-            what = str(error).split("\n", maxsplit=1)[0].rstrip(".")
-            raise InvalidInputError(
-                f"{source}, step {number} ({kind}): {what}; it takes {known}", field="transforms"
-            ) from error
-    return message
-
-
-def read_transforms(path: Path) -> list[dict[str, Any]]:
-    """Read the steps of a YAML file.
-
-    Raises
-    ------
-    UnreadableFileError
-        It cannot be opened, or is no YAML (with the line and the column).
+        What is wrong, with its field and line.
     """
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or error}", field="transforms"
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UnreadableFileError(
-            f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}",
-            field="transforms",
-        ) from error
-    if not isinstance(read, list):
+        file = SpecFile(source if isinstance(source, Path) else {"steps": source})
+    except RepresenterError as error:
         raise InvalidInputError(
-            f"{path} holds no list: write one step after the other, such as "
-            "'- strain: {xx: 0.01}'",
+            f"transforms hold {error.args[-1]!r}: write plain numbers, texts and lists",
             field="transforms",
-        )
-    return read
+        ) from error
+    file.known(file.entries, ["steps"])
+    if "steps" not in file.entries:
+        raise file.error("steps", "are missing: write 'steps:' and a list below it")
+    return filled_transforms(file, file.entries["steps"], "steps")
+
+
+def filled_transforms(file: SpecFile, node: yaml.Node, path: str) -> transforms_pb2.Transforms:
+    """Return the steps of a list in a file; errors as `transforms_message`."""
+    message = transforms_pb2.Transforms()
+    if not isinstance(node, yaml.SequenceNode):
+        raise file.error(path, "is no list: write one step a line, such as '- strain: {xx: 0.01}'")
+    for item in node.value:
+        step = file.mapping(item, path)
+        if len(step) != 1:
+            shown = " and ".join(step) or "nothing"
+            raise file.error(path, f"has a step with {shown}: choose one of {', '.join(KINDS)}")
+        file.fill(message.steps.add(), step, path)
+    return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -201,7 +202,7 @@ class CrystalQuestions(Asking):
         orderings: Sequence[str] = (),
         zone_axes: str = "c",
         clusters: Clusters = AUTO_CLUSTERS,
-        transforms: Steps = (),
+        transforms: FilePath | Steps = (),
         hydrogens: Literal["mean", "random", "none"] | None = None,
         seed: int = 0,
         as_given: bool = False,
@@ -223,8 +224,9 @@ class CrystalQuestions(Asking):
             Along what the beam goes, as in `views`.
         clusters : "auto", or dict of str to str
             Cluster ion by site label, such as ``{"N1": "NH2"}``; ``{}`` places none.
-        transforms : sequence of dict
-            What is done to each model, step after step, such as ``{"strain": {"xx": 0.01}}``.
+        transforms : path, or sequence of dict
+            What is done to each model, step after step, such as ``{"strain": {"xx": 0.01}}``; or a
+            YAML file with these ``steps``.
         hydrogens : "mean", "random" or "none", optional
             Of cluster ions: their mean over all orientations unless given.
         seed : int
@@ -260,7 +262,9 @@ class CrystalQuestions(Asking):
                 options=ModelOptions(
                     hydrogens=hydrogens,
                     seed=seed,
-                    transforms=transforms,
+                    transforms=Path(transforms)
+                    if isinstance(transforms, str | PathLike)
+                    else transforms,
                     as_given=as_given,
                     pbcm_rivals=pbcm_rivals,
                 ),
