@@ -245,3 +245,14 @@ def test_only_the_chosen_models_are_simulated(root: ArrayStore) -> None:
     with pytest.raises(InvalidInputError, match="'m9' is none of the 3") as caught:
         run(root, spec_of(selection={"model_ids": ["m9"]}))
     assert caught.value.field == "selection.model_ids"
+
+
+def test_images_count_in_the_estimate(root: ArrayStore) -> None:
+    many = simulator_pb2.Objective(defocus_angstrom=[float(i) for i in range(500)])
+    plain, pictures = (
+        prepare_sweep(spec_of(outputs=outputs), Inputs(root))
+        for outputs in (None, simulator_pb2.SweepOutputs(images=[many]))
+    )
+    # 3 models, 2 planes, 500 defoci of 15 x 15 points
+    assert pictures.store_bytes - plain.store_bytes == 3 * 2 * 500 * 15 * 15 * 4
+    assert pictures.core_seconds > 10 * plain.core_seconds

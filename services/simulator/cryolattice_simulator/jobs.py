@@ -88,7 +88,10 @@ class Sweep:
         self._beams = max(
             len(beam_orders(s.cell_angstrom, spec.k_max_per_angstrom)[0]) for s in structures
         )
-        self.cost_seconds = [len(self._axes) * pass_seconds(s, spec) for s in structures]
+        pictures = self._outputs.pass_seconds if self._outputs else 0.0
+        self.cost_seconds = [
+            len(self._axes) * (pass_seconds(s, spec) + pictures) for s in structures
+        ]
         seed = int(spec_sha256(spec)[:8], 16)
         self._checks = SweepChecks(model_ids, list(self._axes), seed)
         self.rounds = [cut_tiles(self.cost_seconds), self._checks.tiles]

@@ -30,6 +30,9 @@ _LENS_FIELDS = (
 )
 # larger ones are cut by thickness
 _CHUNK_BYTES = 32 * 2**20
+# Measured: an image of 40 x 40 points takes 0.2 ms, one with a focal spread three times as long.
+_SECONDS_PER_PIXEL = 1.2e-7
+_SPREAD_IMAGES = 3
 
 
 def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure]) -> None:
@@ -95,6 +98,13 @@ class OutputArrays:
         # one grid for all, although each model alone might choose another
         self._potential_gpts = choose_grid(structures[0], spec.sampling_angstrom)
         self._lenses = [lens for objective in self._chosen.images for lens in lenses_of(objective)]
+
+    @property
+    def pass_seconds(self) -> float:
+        """Return what the images of one pass take on one core, roughly."""
+        planes = len(self._spec.thicknesses_angstrom)
+        spread = sum(_SPREAD_IMAGES if lens.focal_spread_angstrom else 1 for lens in self._lenses)
+        return _SECONDS_PER_PIXEL * math.prod(self._points) * planes * spread
 
     def arrays(self, models: int, length: int) -> list[ArraySpec]:
         """Return the arrays for so many models, in chunks of `length` of them."""
