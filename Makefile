@@ -32,7 +32,7 @@ lock: | $(UV) ## recompute requirements.lock
 	@$(COMPILE) $(LOCK_INPUTS) --group dev --all-extras -o requirements.lock
 	@for image in modeler simulator analyzer; do $(COMPILE) -c requirements.lock --extra postgresql -o deploy/images/$$image.lock \
 	  services/common/pyproject.toml services/$$image/pyproject.toml || exit; done
-	@$(COMPILE) -c requirements.lock -o deploy/images/ray.lock services/{simulator,analyzer}/pyproject.toml deploy/images/ray.in
+	@$(COMPILE) -c requirements.lock --extra postgresql -o deploy/images/ray.lock services/{common,simulator,analyzer}/pyproject.toml deploy/images/ray.in
 	@$(COMPILE) -c requirements.lock -o deploy/images/build.lock deploy/images/build.in
 	@$(COMPILE) -o deploy/checks/checkov.lock deploy/checks/checkov.in
 

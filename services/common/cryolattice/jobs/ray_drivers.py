@@ -64,6 +64,7 @@ class RayDrivers:
         command = f"cryolattice-{service} run {name} --owner {submission}"
         if await self._submit(submission, command, name):
             log.info("driver submitted", job=name, submission=submission)
+            await asyncio.to_thread(self._ledger.say_why_queued, name, "starting on Ray")
             await _Watch(self._jobs, self._ledger, name, submission).until_ended()
 
     async def _submit(self, submission: str, command: str, name: str) -> bool:
