@@ -123,8 +123,8 @@ class OrderingsJob:
         """Return the rows from start to stop."""
         if start != self._next:
             self._parts = self._from(start, earlier)
-        rows = next(self._parts)
-        if len(rows.ids) != stop - start:
+        rows = next(self._parts, None)
+        if rows is None or len(rows.ids) != stop - start:
             raise AssertionError("the enumeration does not give the number of classes counted")
         self._next = stop
         return {
