@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cryolattice.errors import InvalidInputError
+from cryolattice.errors import InvalidInputError, LimitExceededError
+from cryolattice_api.common.v1 import crystal_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler.column_pictures import projected_columns, sector
 from cryolattice_modeler.contact_sheet import Section, draw_contact_sheet
@@ -101,3 +102,7 @@ def test_a_sheet_of_every_supercell_up_to_an_index(cubic_text: str) -> None:
     both.supercell.a = 2
     with pytest.raises(InvalidInputError, match="leave out supercell"):
         draw(both)
+    many = modeler_pb2.DrawOrderingsRequest(parent_crystal=crystal)
+    many.supercell.MergeFrom(crystal_pb2.Supercell(a=3, b=2, c=2))
+    with pytest.raises(LimitExceededError, match="above the limit of 100,000"):
+        draw(many)

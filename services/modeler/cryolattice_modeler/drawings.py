@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cryolattice_api.modeler.v1 import modeler_pb2
-from cryolattice_modeler.enumeration import DEFAULT_LIMIT, asked_superlattices, read_parent
+from cryolattice_modeler.enumeration import asked_superlattices, class_limit, read_parent
 from cryolattice_modeler.enumeration import supercell_size as size_of
 
 if TYPE_CHECKING:
@@ -29,19 +29,22 @@ def draw(request: modeler_pb2.DrawOrderingsRequest) -> Iterator[tuple[str, bytes
     """
     from cryolattice_modeler.contact_sheet import draw_contact_sheet  # noqa: PLC0415
 
+    limit = class_limit(request)
     parent = read_parent(request.parent_crystal)
     if request.up_to_index:
-        found = asked_superlattices(parent, request, limit=DEFAULT_LIMIT)
+        found = asked_superlattices(parent, request, limit=limit)
         sections = [_section(place, item) for place, item in enumerate(found)]
         listed = sum(section.count for section in sections)
         title = f"up to {request.up_to_index} primitive cells: {_count(listed, 'class')}"
     else:
-        section = _supercell(parent, request)
+        section = _supercell(parent, request, limit)
         sections, title = [section], section.heading
     return draw_contact_sheet(f"{parent.name}, {title}", sections)
 
 
-def _supercell(parent: ParentCrystal, request: modeler_pb2.DrawOrderingsRequest) -> Section:
+def _supercell(
+    parent: ParentCrystal, request: modeler_pb2.DrawOrderingsRequest, limit: int
+) -> Section:
     from cryolattice_modeler.contact_sheet import Section  # noqa: PLC0415
     from cryolattice_modeler.counting import count_classes, total_orderings  # noqa: PLC0415
     from cryolattice_modeler.orderings import enumerate_orderings  # noqa: PLC0415
@@ -55,7 +58,7 @@ def _supercell(parent: ParentCrystal, request: modeler_pb2.DrawOrderingsRequest)
     else:
         cells, shape = round(float(np.linalg.det(size))), f"axes {_axes(np.array(size))}"
     heading = f"{shape}: {_count(total, 'ordering')} in {_count(classes, 'class')}"
-    return Section(layout, cells, heading, classes, enumerate_orderings(parent, size))
+    return Section(layout, cells, heading, classes, enumerate_orderings(parent, size, limit=limit))
 
 
 def _section(place: int, item: Superlattice) -> Section:

@@ -131,12 +131,8 @@ def enumerate_orderings(
         raise InvalidInputError(
             f"cif_symmetry {request.cif_symmetry} is unknown", field="cif_symmetry"
         )
-    if request.limit < 0:
-        raise InvalidInputError(
-            f"limit is {request.limit}: give a number of classes of at least 1", field="limit"
-        )
+    limit = class_limit(request)
     answer = _answer(request)
-    limit = request.limit or DEFAULT_LIMIT
     parent = read_parent(request.parent_crystal)
     if request.up_to_index:
         if request.sample:
@@ -154,6 +150,23 @@ def enumerate_orderings(
         else enumerate_orderings(parent, size, limit=limit)
     )
     return (answer(ordering, None) for ordering in orderings)
+
+
+def class_limit(
+    request: modeler_pb2.EnumerateOrderingsRequest | modeler_pb2.DrawOrderingsRequest,
+) -> int:
+    """Return above how many classes a request is refused.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is negative.
+    """
+    if request.limit < 0:
+        raise InvalidInputError(
+            f"limit is {request.limit}: give a number of classes of at least 1", field="limit"
+        )
+    return request.limit or DEFAULT_LIMIT
 
 
 def _answer(

@@ -244,6 +244,7 @@ def _contact_sheet(
         parent_crystal=asked.parent_crystal,
         supercell=asked.supercell if asked.HasField("supercell") else None,
         up_to_index=asked.up_to_index,
+        limit=asked.limit,
     )
     for response in lab.stream(lab.modeler.DrawOrderings, request):
         files[response.file_name] = files.get(response.file_name, b"") + response.content

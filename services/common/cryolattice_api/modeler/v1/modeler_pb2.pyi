@@ -510,10 +510,13 @@ class DrawOrderingsRequest(_message.Message):
     PARENT_CRYSTAL_FIELD_NUMBER: _builtins.int
     SUPERCELL_FIELD_NUMBER: _builtins.int
     UP_TO_INDEX_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
     up_to_index: _builtins.int
     """Instead: all inequivalent ones of up to so many primitive cells, each with the orderings that
     no smaller one holds.
     """
+    limit: _builtins.int
+    """Refuse more classes than this; 0 for 100,000."""
     @_builtins.property
     def parent_crystal(self) -> Global___Crystal: ...
     @_builtins.property
@@ -524,10 +527,11 @@ class DrawOrderingsRequest(_message.Message):
         parent_crystal: Global___Crystal | None = ...,
         supercell: _crystal_pb2.Supercell | None = ...,
         up_to_index: _builtins.int = ...,
+        limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent_crystal", b"parent_crystal", "supercell", b"supercell", "up_to_index", b"up_to_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "parent_crystal", b"parent_crystal", "supercell", b"supercell", "up_to_index", b"up_to_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
