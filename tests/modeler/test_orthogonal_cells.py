@@ -78,6 +78,12 @@ def neighbours(atoms: ase.Atoms, symbol: str) -> np.ndarray:
     return np.sort(distance[start == list(atoms.symbols).index(symbol)])
 
 
+def test_mean_occupancies_need_no_whole_atoms() -> None:
+    copper = bulk("Cu", "fcc", a=3.6, cubic=True)
+    copper.arrays["occupancy"] = np.full(4, 0.9)
+    assert model(copper, (1, 0, 0)).occupancies == pytest.approx(0.9)
+
+
 def test_a_layer_is_passed_once() -> None:
     options = {"clusters": {}, "hydrogens": "none", "seed": 0}
     sheet = crystal(graphene(), "sheet")

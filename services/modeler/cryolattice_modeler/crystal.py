@@ -276,20 +276,25 @@ def _sorted_sites(open_sites: list[OpenSite], name: str) -> list[Site]:
 
 def _with_symmetry(open_sites: list[OpenSite], content: CifContent, name: str) -> ParentCrystal:
     placed = _sorted_sites(open_sites, name)
-    occupied, kinds = _atoms_and_kinds(placed, content.cell_angstrom)
-    dataset = find_symmetry(content.cell_angstrom, occupied, kinds)
-    if dataset is None:
-        raise InvalidInputError(
-            f"{name}: no symmetry can be found for the atoms as listed: look for overlapping atoms",
-            field="parent",
-        )
-    orbits = dataset.crystallographic_orbits[: len(placed)]
+    orbits: NDArray[np.integer] = np.arange(len(placed))
+    rotations, translations, space_group = np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)), "P1"
+    # in a box nothing repeats, and the search takes a minute for ten thousand atoms
+    if len(content.open_axes) < len(content.cell_angstrom):
+        occupied, kinds = _atoms_and_kinds(placed, content.cell_angstrom)
+        dataset = find_symmetry(content.cell_angstrom, occupied, kinds)
+        if dataset is None:
+            raise InvalidInputError(
+                f"{name}: no symmetry can be found for the atoms as listed: look for overlapping "
+                "atoms",
+                field="parent",
+            )
+        orbits, space_group = dataset.crystallographic_orbits, str(dataset.international)
+        rotations = np.asarray(dataset.rotations, dtype=np.int64)
+        translations = np.asarray(dataset.translations, dtype=np.float64)
     sites = tuple(
         dataclasses.replace(site, orbit=int(orbit))
-        for site, orbit in zip(placed, orbits, strict=True)
+        for site, orbit in zip(placed, orbits[: len(placed)], strict=True)
     )
-    rotations = np.asarray(dataset.rotations, dtype=np.int64)
-    translations = np.asarray(dataset.translations, dtype=np.float64)
     _require_kept(sites, rotations, translations, content.cell_angstrom, name)
     warnings = list(content.warnings)
     averaged = sorted({s.label for s in sites if s.is_partial and not s.is_disordered})
@@ -304,7 +309,7 @@ def _with_symmetry(open_sites: list[OpenSite], content: CifContent, name: str) -
         sites=sites,
         rotations=rotations,
         translations=translations,
-        space_group=str(dataset.international),
+        space_group=space_group,
         declared_space_group=content.space_group,
         warnings=tuple(warnings),
         open_axes=content.open_axes,

@@ -49,7 +49,8 @@ def site_action(parent: ParentCrystal, parent_sites: Sequence[int]) -> SiteActio
     positions = parent.fractional[list(parent_sites)]
     images = np.einsum("gij,sj->gsi", parent.rotations, positions) + parent.translations[:, None]
     target = np.empty(images.shape[:2], dtype=np.int64)
-    for g, moved in enumerate(images):
+    # an ordered crystal has none of the sites
+    for g, moved in enumerate(images if len(positions) else ()):
         gaps = separations_angstrom(positions, moved[:, None], parent.cell_angstrom)
         target[g] = np.argmin(gaps, axis=1)
         if np.any(gaps.min(axis=1) > SAME_SITE_ANGSTROM):

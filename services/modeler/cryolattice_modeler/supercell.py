@@ -281,7 +281,9 @@ def disordered_supercell(
         Repeats along the parent's axes, or the supercell's axes in units of the parent's; with a
         matrix the layout's parent is the one of `in_supercell`.
     require_disorder : bool
-        Refuse a parent in which there is nothing to order; else its layout has no sublattices.
+        Refuse a parent in which there is nothing to order, and occupancies that ask for a fraction
+        of an atom. Without it, as where they are means, its layout may have no sublattices, and
+        their counts are rounded down.
 
     Returns
     -------
@@ -294,7 +296,7 @@ def disordered_supercell(
     NothingToOrderError
         If the parent has no partially occupied site and `require_disorder` is set.
     CompositionError
-        If an occupancy asks for a fraction of an atom.
+        If an occupancy asks for a fraction of an atom and `require_disorder` is set.
     """
     parent, sizes = in_supercell(parent, supercell)
     if require_disorder and not parent.disordered_orbits:
@@ -303,7 +305,8 @@ def disordered_supercell(
             field="parent",
         )
     cells = math.prod(sizes)
-    _check_composition(parent, cells, " ".join(map(str, sizes)))
+    if require_disorder:
+        _check_composition(parent, cells, " ".join(map(str, sizes)))
     parent_sites: list[int] = []
     sublattices: list[Sublattice] = []
     for orbit in parent.disordered_orbits:

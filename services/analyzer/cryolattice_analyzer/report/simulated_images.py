@@ -74,7 +74,7 @@ def lens_answer(images: SimulatedImages) -> Answer:
     focus = (
         f"{defoci[0]:.0f} Å"
         if len(defoci) == 1
-        else f"{len(defoci)} from {defoci.min():.0f} to {defoci.max():.0f} Å"
+        else f"{defoci.min():.0f} to {defoci.max():.0f} Å ({len(defoci)} images)"
     )
     details = [
         f"{name} {value:g} {unit}."
