@@ -78,7 +78,7 @@ images-demo: .venv/.complete ## build what is missing with buildah, and run the 
 test-slow: .venv/.complete ## the longer proofs: Ray clusters, Slurm, images, where their tools are installed
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(ARGS)
 
-chaos: .venv/.complete ## kill parts of a running system at random moments, and print what survived (half an hour)
+chaos: .venv/.complete ## hit a running system with faults at random moments, and print what survived (half an hour)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/chaos.py $(ARGS)
 
 test: .venv/.complete ## set up and run the suite

@@ -114,6 +114,7 @@ def hit_by(fault: Fault, hit: Hit, moment: float) -> None:
 
 def run(system: System, fault: Fault | None = None, moment: float = 0.0) -> Outcome:
     """Run the sweep on an empty store and ledger."""
+    system.ray.ready()
     system.start_servers()
     ledger = Ledger(system.ledger_url, patience_seconds=PATIENCE_SECONDS)
     try:

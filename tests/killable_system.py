@@ -36,10 +36,14 @@ class Ray:
             "RAY_AUTH_MODE": "disabled",
             "RAY_ADDRESS": f"127.0.0.1:{self._port}",
         }
-        self._head = self._start("--head", f"--port={self._port}", "--include-dashboard=false")
+        self._commands = (
+            ("--head", f"--port={self._port}", "--include-dashboard=false"),
+            (f"--address=127.0.0.1:{self._port}",),
+        )
+        self._nodes = [self._start(*self._commands[0])]
         self._wait_for(1)
-        self.add_node()
-        self._wait_for(2)
+        self._nodes.append(self._start(*self._commands[1]))
+        self.ready()
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {k: v for k, v in self.environment.items() if k != "RAY_ADDRESS"}
@@ -53,17 +57,21 @@ class Ray:
                 start_new_session=True,
             )
 
+    def ready(self) -> None:
+        """Return when both nodes are there."""
+        self._wait_for(2)
+
     def add_node(self) -> None:
         """Start the second node."""
-        self._second = self._start(f"--address=127.0.0.1:{self._port}")
+        self._nodes[1] = self._start(*self._commands[1])
 
     def kill_node(self) -> None:
         """Kill the second node."""
-        kill_group(self._second)
+        kill_group(self._nodes[1])
 
     def stop(self) -> None:
         """Kill both."""
-        for node in (self._second, self._head):
+        for node in reversed(self._nodes):
             kill_group(node)
 
     def _wait_for(self, count: int) -> None:
@@ -71,13 +79,28 @@ class Ray:
             "import ray, sys; ray.init(log_to_driver=False, logging_level=50); "
             f"sys.exit(sum(node['Alive'] for node in ray.nodes()) != {count})"
         )
-        deadline = time.monotonic() + 120
-        while subprocess.run(
-            [sys.executable, "-c", asked], env=self.environment, capture_output=True, check=False
-        ).returncode:
+        deadline = time.monotonic() + 300
+        while not self._tells(asked):
             if time.monotonic() > deadline:
                 raise RuntimeError(self._log.read_text()[-3000:])
+            for number, node in enumerate(self._nodes):
+                # Ray gives its parts 30 s to start, which is short on a busy machine
+                if node.poll() is not None:
+                    kill_group(node)
+                    self._nodes[number] = self._start(*self._commands[number])
             time.sleep(1)
+
+    def _tells(self, program: str) -> bool:
+        try:
+            return not subprocess.run(
+                [sys.executable, "-c", program],
+                env=self.environment,
+                capture_output=True,
+                timeout=60,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return False
 
 
 @dataclass
