@@ -117,6 +117,14 @@ def test_a_tilt_shears_what_repeats_and_turns_what_does_not(salt: ase.Atoms) -> 
     assert moved[high, 1] < moved[low, 1], "about x, what is high moves to -y"
 
 
+def test_a_tilted_flake_keeps_its_margins(salt: ase.Atoms) -> None:
+    flake = tilted(flat_crystal(salt, (20, 2), 1, vacuum_angstrom=3), about_y_deg=5)
+    assert np.ptp(flake.positions[:, 2]) > 12
+    assert flake.positions.min(axis=0) == pytest.approx([3, 3, 3])
+    edges = np.diag(np.asarray(flake.cell))
+    assert edges - flake.positions.max(axis=0) == pytest.approx([3, 3, 3])
+
+
 def test_a_flat_crystal_with_an_edge_and_a_step(salt: ase.Atoms) -> None:
     whole = flat_crystal(salt, (6, 6), 3, vacuum_angstrom=5)
     assert len(whole) == 8 * 6 * 6 * 3

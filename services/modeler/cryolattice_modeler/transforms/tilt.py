@@ -16,8 +16,8 @@ def tilted(atoms: ase.Atoms, *, about_x_deg: float = 0.0, about_y_deg: float = 0
     """Tilt a structure against the beam, which is along z.
 
     A structure that repeats along z is sheared, each plane across the beam moved as it is, so that
-    it still repeats in the plane: right to first order in the angle. A finite one turns about its
-    centre, first about x, then about y.
+    it still repeats in the plane: right to first order in the angle. A finite one turns, about x
+    and then about y, and its box with it grows so that the margins stay.
 
     Parameters
     ----------
@@ -49,6 +49,9 @@ def tilted(atoms: ase.Atoms, *, about_x_deg: float = 0.0, about_y_deg: float = 0
         result.positions = atoms.positions + atoms.positions[:, 2:] * shift
     else:
         turn = Rotation.from_euler("xy", [about_x_deg, about_y_deg], degrees=True)
-        middle = (atoms.positions.min(axis=0) + atoms.positions.max(axis=0)) / 2
-        result.positions = turn.apply(atoms.positions - middle) + middle
+        low, high = atoms.positions.min(axis=0), atoms.positions.max(axis=0)
+        turned = turn.apply(atoms.positions)
+        result.positions = turned - turned.min(axis=0) + low
+        far = np.diag(np.asarray(atoms.cell)) - high
+        result.set_cell(np.diag(result.positions.max(axis=0) + np.maximum(far, 0.0)))
     return with_record(result, "tilted", about_x_deg=about_x_deg, about_y_deg=about_y_deg)
