@@ -176,6 +176,7 @@ def test_a_split_site_is_read_again_as_it_was_written() -> None:
     ("atoms", "message"),
     [
         (["A Na 0 0 0 0.7 . .", "B K 0 0 .09 0.7 . ."], r"A and B come within 0\.45 ang.*0\.7"),
+        (["N1 N 0 0 0 1 . .", "H1 H 0 0 0.08 1 . ."], r"N1 and H1 come within 0\.40 angstrom"),
         (["A Na 0 0 0 1 . .", "B K 0 0 0.09 1 . ."], r"A and B come within 0\.45 angstrom"),
         (
             ["A Na 0 0 0 0.4 . .", "B Na 0 0 0.1 0.4 . .", "D Na 0 0.15 0.05 0.4 . ."],

@@ -315,8 +315,9 @@ def _too_near(sites: list[OpenSite], cell: NDArray[np.float64], name: str) -> Ed
 
 
 def _points(site: OpenSite) -> NDArray[np.float64]:
-    """Return the heavy atoms that a site brings, from its position."""
-    own = [np.zeros(3)] if any(atom.element != "H" for atom in site.atoms) else []
+    """Return the atoms that a site brings, from its position, without partial hydrogens."""
+    solid = site.share == 1 or any(atom.element != "H" for atom in site.atoms)
+    own = [np.zeros(3)] if solid else []
     rest = [offset for atom, offset in site.companions if atom.element != "H"]
     return np.array([*own, *rest]).reshape(-1, 3)
 
