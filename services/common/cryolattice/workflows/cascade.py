@@ -27,10 +27,10 @@ Cascade = Literal["auto", "on", "off"]
 CASCADE_FROM = 200
 # 64 points over 9.4 angstrom; B in the middle of what the ranking tries, which damps what such a
 # grid cannot carry
-_SCREEN_SAMPLING_ANGSTROM = 0.147
-_SCREEN_B_ANGSTROM2 = 0.5
+SCREEN_SAMPLING_ANGSTROM = 0.147
+SCREEN_B_ANGSTROM2 = 0.5
 # the ranking looks no further
-_SCREEN_K_MAX_PER_ANGSTROM = 0.9
+SCREEN_K_MAX_PER_ANGSTROM = 0.9
 _CONFIRMED = 4
 _CONFIRMED_SAMPLING_ANGSTROM = 0.075
 
@@ -89,9 +89,9 @@ def screen_sweep(
         first.setdefault(record["projection_key"], record["model_id"])
     spec = _only(thorough, list(first.values()))
     spec.engine = simulator_pb2.ENGINE_FAST
-    spec.sampling_angstrom = _SCREEN_SAMPLING_ANGSTROM
-    spec.k_max_per_angstrom = _SCREEN_K_MAX_PER_ANGSTROM
-    spec.b_levels_angstrom2[:] = [_SCREEN_B_ANGSTROM2]
+    spec.sampling_angstrom = SCREEN_SAMPLING_ANGSTROM
+    spec.k_max_per_angstrom = SCREEN_K_MAX_PER_ANGSTROM
+    spec.b_levels_angstrom2[:] = [SCREEN_B_ANGSTROM2]
     return spec
 
 
