@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cryolattice_analyzer.figures.evidence_figures import agreement_figure, comparison_figure
 from cryolattice_analyzer.figures.ranking_figures import ranking_figure, thickness_profile_figure
 from cryolattice_analyzer.figures.style import to_png
+from cryolattice_analyzer.report.cascade import cascade_table
 from cryolattice_analyzer.report.contrast_transfer import ring_figures
 from cryolattice_analyzer.report.findings import Findings, Ranked, gather
 from cryolattice_analyzer.report.identify_answer import answer, name_of, picture_of
@@ -61,7 +62,11 @@ def describe_identification(page: Page, readers: dict[str, DatasetReader], input
     terms = {"Superlattice": _TERMS["Superlattice"]}
     if found.ranked is not None:
         page.notes += found.ranked.ranking["warnings"]
-        page.sections += [_fit_section(found.ranked), _candidates_section(found.ranked)]
+        candidates = _candidates_section(found.ranked)
+        steps = cascade_table(readers)
+        if steps is not None:
+            candidates.items.append(steps)
+        page.sections += [_fit_section(found.ranked), candidates]
         terms = _TERMS
     page.sections.append(image_section(found))
     if found.ctf is not None and _holds(readers["ctf"], "power"):

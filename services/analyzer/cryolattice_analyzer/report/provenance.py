@@ -132,7 +132,7 @@ def _step(reader: DatasetReader, known: set[str]) -> Step:
     )
     return Step(
         kind=manifest.kind.replace("_", " "),
-        purpose=_PURPOSES.get(manifest.kind, ""),
+        purpose=_purpose(manifest.kind, manifest.spec),
         identifier=manifest.id,
         manifest_sha256=reader.manifest_sha256,
         time=manifest.create_time[:19].replace("T", " ") + " UTC",
@@ -140,6 +140,16 @@ def _step(reader: DatasetReader, known: set[str]) -> Step:
         spec=Markup(linked),  # noqa: S704
         source=source,
     )
+
+
+def _purpose(kind: str, spec: Mapping[str, Any]) -> str:
+    if kind == "ranking" and spec.get("screen"):
+        return "took a quick look at every model: which are worth a thorough one"
+    if kind == "beams" and spec.get("selection"):
+        return f"simulated {len(spec['selection']['model_ids'])} of the models by multislice"
+    if kind == "ranking" and spec.get("screened"):
+        return "fitted the models that the screen kept to the averaged cell and judged"
+    return _PURPOSES.get(kind, "")
 
 
 def _files(readers: Mapping[str, DatasetReader]) -> list[InputFile]:
@@ -216,6 +226,8 @@ def _command(readers: Mapping[str, DatasetReader]) -> str:
         words += _signal(header)
         if spec.get("zone_axes") == "ZONE_AXES_ALL":
             words += ["--zone-axes", "all"]
+        if "ranking" in readers and "screened" in readers["ranking"].manifest.spec:
+            words += ["--cascade", "on"]
     else:
         words = ["cryolattice", "simulate", parent, "--supercell", *cells]
         for identifier in spec.get("ordering_ids", []):
