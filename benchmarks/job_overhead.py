@@ -171,10 +171,7 @@ def peaks(count: int, models: DatasetReader, engine: str) -> dict[str, int]:
             for process in me.children(recursive=True):
                 with suppress(psutil.Error):
                     command = " ".join(process.cmdline())
-                    for part, sign in (
-                        ("service", "serve all"),
-                        ("driver", "cryolattice_simulator"),
-                    ):
+                    for part, sign in _SIGNS.items():
                         if sign in command:
                             found[part] = max(found[part], _own_bytes(process))
 
@@ -185,10 +182,23 @@ def peaks(count: int, models: DatasetReader, engine: str) -> dict[str, int]:
         with served(Path(folder)) as address, Connection(address) as connection:
             sampler.start()
             request = simulator_pb2.CreateSweepJobRequest(parent=connection.parent, spec=spec)
-            connection.run_job(connection.simulator.CreateSweepJob, request)
-            over.set()
-            sampler.join()
+            try:
+                connection.run_job(connection.simulator.CreateSweepJob, request)
+            finally:
+                over.set()
+                sampler.join()
     return found
+
+
+def compare_memory(counts: list[int]) -> None:
+    """Print the peaks of both processes for two numbers of candidates."""
+    with tempfile.TemporaryDirectory(prefix="cryolattice-models-") as folder:
+        models = all_orderings(Settings(home=Path(folder)))
+        measured = [peaks(count, models, "fast") for count in counts]
+    for part in _SIGNS:
+        sizes = [peak[part] / 1e6 for peak in measured]
+        shown = ", ".join(f"{size:.0f} MB" for size in sizes)
+        print(f"{part}: {shown} for {counts} candidates: ratio {sizes[-1] / sizes[0]:.3f}")
 
 
 def main() -> None:
@@ -198,23 +208,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--periods", type=int, default=16, help="of 4.7 angstrom")
     parser.add_argument("--engine", choices=ENGINES, default="abtem")
-    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--only", choices=("time", "memory"))
     given = parser.parse_args()
     counts = [int(count) for count in given.candidates.split(",")]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=50)
-    compare(counts, given.rounds, given.periods, given.engine)
-    ray.shutdown()
-    if given.no_memory:
-        return
-    with tempfile.TemporaryDirectory(prefix="cryolattice-models-") as folder:
-        models = all_orderings(Settings(home=Path(folder)))
-        measured = [peaks(count, models, "fast") for count in counts[-2:]]
-    for part in ("service", "driver"):
-        sizes = [peak[part] / 1e6 for peak in measured]
-        shown = ", ".join(f"{size:.0f} MB" for size in sizes)
-        print(f"{part}: {shown} for {counts[-2:]}: ratio {sizes[-1] / sizes[0]:.3f}")
+    if given.only != "memory":
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=50)
+        compare(counts, given.rounds, given.periods, given.engine)
+        ray.shutdown()
+    if given.only != "time":
+        compare_memory(counts[-2:])
 
 
 if __name__ == "__main__":
