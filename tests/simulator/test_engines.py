@@ -20,8 +20,10 @@ from cryolattice_simulator.beams import (
 from cryolattice_simulator.engines import Multislice, choose_engine, engine_named
 from cryolattice_simulator.engines.fast import FastEngine, beams_of_batch
 from cryolattice_simulator.engines.grids import Grid, aperture, frequencies
+from cryolattice_simulator.engines.images import lens_transfer, stack_of_images
 from cryolattice_simulator.engines.slices import potential_slices
 from cryolattice_simulator.engines.workspaces import gpu
+from cryolattice_simulator.imaging import Lens, image
 
 FAST = FastEngine()
 
@@ -180,7 +182,7 @@ def test_an_oblique_cell_is_its_orthogonal_supercell() -> None:
     two = Structure(
         np.diag([a, a * np.sqrt(3), c]),
         np.tile([14, 38], 2),
-        np.concatenate([atoms, atoms + (hexagonal[0] + 2 * hexagonal[1]) / 2]),
+        np.concatenate([atoms, atoms + hexagonal[0] + hexagonal[1]]),
         np.ones(4),
     )
     asked = Multislice(300.0, [30.0, 90.0], precision="float64", beam_tilt_mrad=(2.0, 4.0))
@@ -264,6 +266,16 @@ def test_what_fast_cannot_do_goes_to_abtem_with_a_reason(heavy: Structure) -> No
     with pytest.raises(InvalidInputError, match="choose auto, fast or abtem") as caught:
         choose_engine("slow", heavy, asked)
     assert caught.value.field == "engine"
+
+
+def test_images_of_many_lenses_are_those_of_each(crystal: Structure) -> None:
+    asked = Multislice(300.0, [18.8, 75.2], gpts=(64, 64), k_max_per_angstrom=0.8, device="cpu")
+    beams = FAST.exit_beams(crystal, asked)
+    lenses = [Lens(900.0, 700.0, angle_deg=30.0), Lens(-400.0, -400.0, b_factor_angstrom2=3.0)]
+    images = stack_of_images(beams, lens_transfer(beams, lenses))
+    for plane in range(2):
+        for lens, found in zip(lenses, images[plane], strict=True):
+            assert relative(found.T, image(beams, plane, lens)) < 1e-5
 
 
 def test_a_gpu_that_is_not_there(heavy: Structure) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,15 +165,15 @@ class Sweep:
         for row, model in enumerate(range(start, stop)):
             if "potential" in parts:
                 parts["potential"][row] = self._potentials(model, parts["potential"].shape[-2:])
-            for place, conditions in self._axes:
-                beams = self._exit_beams(model, conditions)
+        for place, conditions in self._axes:
+            for row, beams in enumerate(self._exit_beams(range(start, stop), conditions)):
                 parts["psi"][(row, *place.values())][:, : len(beams.h)] = beams.psi
                 if self._outputs is not None:
                     self._outputs.fill(parts, row, place, beams)
-            parts["h"][row, : len(beams.h)] = beams.h
-            parts["k"][row, : len(beams.k)] = beams.k
-            parts["beam_count"][row] = len(beams.h)
-            parts["gpts"][row] = beams.gpts
+                parts["h"][row, : len(beams.h)] = beams.h
+                parts["k"][row, : len(beams.k)] = beams.k
+                parts["beam_count"][row] = len(beams.h)
+                parts["gpts"][row] = beams.gpts
         return parts
 
     def _potentials(self, model: int, shape: tuple[int, ...]) -> list[NDArray[np.float32]]:
@@ -192,9 +193,10 @@ class Sweep:
         symbols = {chemical_symbols[number] for number in self._structures[model].numbers}
         return {symbol: level_angstrom2 + own.get(symbol, 0.0) for symbol in symbols | set(own)}
 
-    def _exit_beams(self, model: int, conditions: Conditions) -> ExitBeams:
-        settings = self.settings(model, conditions)
-        return sweep_engine(self._spec).exit_beams(self._structures[model], settings)
+    def _exit_beams(self, models: Sequence[int], conditions: Conditions) -> Iterator[ExitBeams]:
+        engine = sweep_engine(self._spec)
+        for settings, alike in groupby(models, lambda model: self.settings(model, conditions)):
+            yield from engine.many_exit_beams([self._structures[m] for m in alike], settings)
 
     def settings(self, model: int, conditions: Conditions) -> Multislice:
         """Return what the engine is asked for."""

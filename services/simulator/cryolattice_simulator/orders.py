@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,15 +45,27 @@ def beam_orders(
     h, k : ndarray of int, shape (nb,)
         Orders.
     """
+    (ax, ay), (bx, by) = np.asarray(cell_angstrom, dtype=np.float64)[:2, :2].tolist()
+    return _beam_orders(ax, ay, bx, by, float(k_max_per_angstrom))
+
+
+@lru_cache(maxsize=64)
+def _beam_orders(
+    ax: float, ay: float, bx: float, by: float, k_max_per_angstrom: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    cell = np.array([[ax, ay], [bx, by]])
     # |h| = |g . a| is at most |g| |a|
     h_most, k_most = (
-        int(k_max_per_angstrom * edge + 1e-9) for edge in np.linalg.norm(cell_angstrom[:2], axis=1)
+        int(k_max_per_angstrom * edge + 1e-9) for edge in np.linalg.norm(cell, axis=1)
     )
     table = np.meshgrid(
         np.arange(-h_most, h_most + 1), np.arange(-k_most, k_most + 1), indexing="ij"
     )
     h, k = (orders.ravel().astype(np.int64) for orders in table)
-    g = np.round(np.linalg.norm(plane_vectors(h, k, cell_angstrom), axis=1), 12)
+    g = np.round(np.linalg.norm(plane_vectors(h, k, cell), axis=1), 12)
     order = np.lexsort((k, h, g))
     order = order[g[order] <= k_max_per_angstrom * (1 + 1e-9)]
-    return h[order], k[order]
+    h, k = h[order], k[order]
+    # shared by all who ask
+    h.flags.writeable = k.flags.writeable = False
+    return h, k

@@ -23,25 +23,30 @@ _PRECISIONS: dict[int, Any] = {
 
 
 def prepare_engine(spec: simulator_pb2.SweepSpec) -> None:
-    """Fill in engine, its revision and precision.
+    """Fill in engine, its revision and precision: the fast engine unless abTEM alone can do this.
 
     Raises
     ------
     InvalidInputError
-        If one of them, or the device, is not known.
+        If one of them, or the device, is not known, or the fast engine is asked for what it cannot
+        do.
     """
-    spec.engine = spec.engine or simulator_pb2.ENGINE_ABTEM
     spec.precision = spec.precision or simulator_pb2.PRECISION_FLOAT32
-    for field, known in (("engine", _ENGINES), ("precision", _PRECISIONS), ("device", _DEVICES)):
+    engines = {simulator_pb2.ENGINE_UNSPECIFIED: "", **_ENGINES}
+    for field, known in (("engine", engines), ("precision", _PRECISIONS), ("device", _DEVICES)):
         value = getattr(spec, field)
         if value not in known:
             raise InvalidInputError(
                 f"{field} {value} is unknown: choose "
-                + " or ".join(name.upper() for name in known.values()),
+                + " or ".join(name.upper() for name in known.values() if name),
                 field=field,
             )
-    if spec.engine == simulator_pb2.ENGINE_FAST and fast_refusal(sweep_settings(spec)):
-        spec.engine = simulator_pb2.ENGINE_ABTEM
+    refusal = fast_refusal(sweep_settings(spec))
+    if refusal and spec.engine == simulator_pb2.ENGINE_FAST:
+        raise InvalidInputError(f"{refusal}: choose ABTEM, or leave the engine out", field="engine")
+    spec.engine = spec.engine or (
+        simulator_pb2.ENGINE_ABTEM if refusal else simulator_pb2.ENGINE_FAST
+    )
     fast = spec.engine == simulator_pb2.ENGINE_FAST
     spec.engine_revision = f"fast {FAST_REVISION}" if fast else version("abtem")
 

@@ -26,7 +26,7 @@ PARAMETRIZATIONS = ("lobato", "kirkland")
 # Measured on one core: what a slice costs for each point of the grid, and what with frozen phonons,
 # where every slice of the crystal has a potential of its own (the example, with mean hydrogens).
 _SECONDS_PER_POINT = {
-    simulator_pb2.ENGINE_FAST: (6e-9, 5e-7),
+    simulator_pb2.ENGINE_FAST: (4e-9, 5e-8),
     simulator_pb2.ENGINE_ABTEM: (4e-8, 2.5e-7),
 }
 # What a tile holds: the more work there is, the larger its pieces.
@@ -48,7 +48,7 @@ def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure])
     spec.slice_thickness_angstrom = spec.slice_thickness_angstrom or SLICE_THICKNESS_ANGSTROM
     spec.sampling_angstrom = spec.sampling_angstrom or SAMPLING_ANGSTROM
     spec.parametrization = spec.parametrization or PARAMETRIZATIONS[0]
-    require_parametrization(spec.parametrization)
+    require_parametrization(spec.parametrization, (*PARAMETRIZATIONS, "peng"))
     prepare_engine(spec)
     prepare_axes(spec)
     for field, unit in (
@@ -62,11 +62,11 @@ def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure])
     prepare_outputs(spec, structures)
 
 
-def require_parametrization(name: str) -> None:
+def require_parametrization(name: str, known: Sequence[str] = PARAMETRIZATIONS) -> None:
     """Raise `InvalidInputError` unless these atomic potentials are known."""
-    if name not in PARAMETRIZATIONS:
+    if name not in known:
         raise InvalidInputError(
-            f"parametrization is {name!r}: choose {' or '.join(PARAMETRIZATIONS)}",
+            f"parametrization is {name!r}: choose {' or '.join(known)}",
             field="parametrization",
         )
 

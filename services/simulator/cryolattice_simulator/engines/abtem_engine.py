@@ -5,6 +5,7 @@ One thread and estimated FFT plans, so that every run gives the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import abtem
@@ -112,6 +113,12 @@ class AbtemEngine:
         """Simulate the exit waves of a crystal."""
         plan = self.plan(structure, settings)
         return plan.beams(self.propagate(self.period_slices(structure, plan), plan))
+
+    def many_exit_beams(
+        self, structures: Sequence[Structure], settings: Multislice
+    ) -> Iterator[ExitBeams]:
+        """Simulate crystals one by one."""
+        yield from (self.exit_beams(structure, settings) for structure in structures)
 
 
 def _settings(precision: str) -> Any:

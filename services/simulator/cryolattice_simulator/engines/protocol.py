@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -52,4 +53,10 @@ class Engine(Protocol):
 
     def exit_beams(self, structure: Structure, settings: Multislice) -> ExitBeams:
         """Simulate the exit waves of a crystal for a plane wave."""
+        ...
+
+    def many_exit_beams(
+        self, structures: Sequence[Structure], settings: Multislice
+    ) -> Iterator[ExitBeams]:
+        """Simulate crystals one after the other, in their order."""
         ...

@@ -6,6 +6,7 @@ import sys
 import threading
 from functools import cache, lru_cache
 from importlib import import_module, util
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -14,17 +15,25 @@ from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
 
+# Plans of common grids, made by tools/plan_fftw.py. Where the processor or FFTW is another kind,
+# they do not apply and plans are estimated.
+WISDOM = Path(__file__).with_name("fftw_wisdom.txt")
+
 
 @cache
-def _fftw() -> ModuleType:
-    """Import pyfftw without its interface to dask, which takes seconds and is not used."""
-    if "dask" in sys.modules:
-        return import_module("pyfftw")
-    sys.modules["dask"] = None  # type: ignore[assignment]
+def fftw() -> ModuleType:
+    """Import pyfftw with our plans, and without its interface to dask: seconds, and not used."""
+    hidden = "dask" not in sys.modules
+    if hidden:
+        sys.modules["dask"] = None  # type: ignore[assignment]
     try:
-        return import_module("pyfftw")
+        pyfftw = import_module("pyfftw")
     finally:
-        del sys.modules["dask"]
+        if hidden:
+            del sys.modules["dask"]
+    if WISDOM.exists():
+        pyfftw.import_wisdom((b"", WISDOM.read_bytes(), b""))
+    return pyfftw
 
 
 class Workspace(Protocol):
@@ -61,19 +70,24 @@ class FftwWorkspace:
     row h + c.
     """
 
-    def __init__(self, gpts: tuple[int, int], dtype: str, greatest_h: int | None = None) -> None:
+    def __init__(
+        self,
+        gpts: tuple[int, int],
+        dtype: str,
+        greatest_h: int | None = None,
+        effort: str = "FFTW_ESTIMATE",
+    ) -> None:
         c = 0 if greatest_h is None else min(greatest_h, (gpts[0] - 1) // 2)
         self.h = orders(gpts[0]) if greatest_h is None else np.arange(-c, c + 1)
         self.carrier = np.exp(2j * np.pi * c * np.arange(gpts[0]) / gpts[0])[:, None].astype(dtype)
-        pyfftw = _fftw()
+        pyfftw = fftw()
         self.wave: Any = pyfftw.zeros_aligned(gpts, dtype)
         self.spectrum: Any = self.wave[: len(self.h)]
         self._rest = self.wave[len(self.h) :]
 
         def plan(array: Any, axis: int, direction: str) -> Any:
-            flags = ("FFTW_ESTIMATE",)
-            whole = pyfftw.FFTW(array, array, (axis,), f"FFTW_{direction}", flags, threads=1)
-            return whole.execute
+            one = pyfftw.FFTW(array, array, (axis,), f"FFTW_{direction}", (effort,), threads=1)
+            return one.execute
 
         self._columns = plan(self.wave, 0, "FORWARD"), plan(self.wave, 0, "BACKWARD")
         self._rows = plan(self.spectrum, 1, "FORWARD"), plan(self.spectrum, 1, "BACKWARD")

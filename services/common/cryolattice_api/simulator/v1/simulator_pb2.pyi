@@ -29,17 +29,17 @@ class _EngineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Engine.ValueTy
     DESCRIPTOR: _descriptor.EnumDescriptor
     ENGINE_UNSPECIFIED: _Engine.ValueType  # 0
     ENGINE_ABTEM: _Engine.ValueType  # 1
-    """Taken when unspecified."""
+    """Taken when unspecified for what the other cannot do."""
     ENGINE_FAST: _Engine.ValueType  # 2
-    """Ours: many times faster, with atoms at their exact places. abTEM answers what it cannot do."""
+    """Ours, taken when unspecified: many times faster, with atoms at their exact places."""
 
 class Engine(_Engine, metaclass=_EngineEnumTypeWrapper): ...
 
 ENGINE_UNSPECIFIED: Engine.ValueType  # 0
 ENGINE_ABTEM: Engine.ValueType  # 1
-"""Taken when unspecified."""
+"""Taken when unspecified for what the other cannot do."""
 ENGINE_FAST: Engine.ValueType  # 2
-"""Ours: many times faster, with atoms at their exact places. abTEM answers what it cannot do."""
+"""Ours, taken when unspecified: many times faster, with atoms at their exact places."""
 Global___Engine: _TypeAlias = Engine  # noqa: Y015
 
 class _Device:
@@ -127,7 +127,7 @@ class SweepSpec(_message.Message):
     slice_thickness_angstrom: _builtins.float
     """Greatest thickness of a slice; 0 means 2.4."""
     parametrization: _builtins.str
-    """Of the atomic potentials: `lobato` (when empty) or `kirkland`."""
+    """Of the atomic potentials: `lobato` (when empty), `kirkland`, or `peng` with abTEM alone."""
     engine: Global___Engine.ValueType
     precision: Global___Precision.ValueType
     engine_revision: _builtins.str
