@@ -1,8 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cryolattice.jobs.context import JobContext
+from cryolattice.jobs.kinds import Inputs
+from cryolattice.ledger.ledger import JobRecord, Ledger
+from cryolattice.store.array_store import ArrayStore
+from cryolattice.store.writer import DatasetWriter
+from cryolattice_api.common.v1 import job_pb2
 from cryolattice_simulator.beams import Structure
 
 A = 4.70
@@ -45,6 +55,19 @@ def build(hydrogen_points: int) -> Structure:
         A * np.array(positions, dtype=float),
         np.array(weights),
     )
+
+
+@contextmanager
+def running(kind: str, root: ArrayStore, folder: Path) -> Iterator[JobContext]:
+    """What a job of this kind sees while it runs."""
+    name = "projects/p/jobs/j"
+    ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+    job = job_pb2.Job(name=name, kind=kind, state=job_pb2.JOB_STATE_QUEUED)
+    record = JobRecord(job, "simulator", kind, "0f", 0.0)
+    ledger.create(record, request_id="", request_sha256="")
+    begun = ledger.begin_attempt(name, "me", 30.0)
+    yield JobContext(ledger, begun, "me", Inputs(root), DatasetWriter(root, kind, "0f"))
+    ledger.close()
 
 
 @pytest.fixture(scope="session")

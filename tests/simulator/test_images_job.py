@@ -12,15 +12,13 @@ import pytest
 from cryolattice.errors import CryolatticeError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs
-from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.writer import DatasetWriter
-from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.images_job import prepare_images, run_images
+from tests.simulator.conftest import running
 
-NAME = "projects/p/jobs/j"
 A, B = 4.0, 5.0
 MODELS = DatasetRef(name="projects/p/datasets/00", kind="models")
 BEAMS = DatasetRef(name="projects/p/datasets/01", kind="beams")
@@ -51,14 +49,8 @@ def root(tmp_path: Path) -> ArrayStore:
 
 @pytest.fixture
 def context(root: ArrayStore, tmp_path: Path) -> Iterator[JobContext]:
-    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    job = job_pb2.Job(name=NAME, kind="images", state=job_pb2.JOB_STATE_QUEUED)
-    ledger.create(
-        JobRecord(job, "simulator", "images", "02", 0.0), request_id="", request_sha256=""
-    )
-    begun = ledger.begin_attempt(NAME, "me", 30.0)
-    yield JobContext(ledger, begun, "me", Inputs(root), DatasetWriter(root, "images", "02"))
-    ledger.close()
+    with running("images", root, tmp_path) as context:
+        yield context
 
 
 def asked(**fields: Any) -> simulator_pb2.ImagesSpec:

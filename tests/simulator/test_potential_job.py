@@ -11,16 +11,14 @@ import pytest
 from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs
-from cryolattice.ledger.ledger import JobRecord, Ledger
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.writer import DatasetWriter
-from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure
 from cryolattice_simulator.potential_job import prepare_potential, run_potential
+from tests.simulator.conftest import running
 
-NAME = "projects/p/jobs/j"
 MODELS = DatasetRef(name="projects/p/datasets/00", kind="models")
 
 
@@ -46,13 +44,8 @@ def root(heavy: Structure, tmp_path: Path) -> ArrayStore:
 
 @pytest.fixture
 def context(root: ArrayStore, tmp_path: Path) -> Iterator[JobContext]:
-    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    job = job_pb2.Job(name=NAME, kind="potential", state=job_pb2.JOB_STATE_QUEUED)
-    record = JobRecord(job, "simulator", "potential", "01", 0.0)
-    ledger.create(record, request_id="", request_sha256="")
-    begun = ledger.begin_attempt(NAME, "me", 30.0)
-    yield JobContext(ledger, begun, "me", Inputs(root), DatasetWriter(root, "potential", "01"))
-    ledger.close()
+    with running("potential", root, tmp_path) as context:
+        yield context
 
 
 def test_the_potentials_are_written_in_the_order_asked_for(
