@@ -17,10 +17,11 @@ from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 PLAIN = ("model", "b_level", "thickness", "beam")
 
 
-def put(root: ArrayStore, kind: str, identifier: str, dims: tuple[str, ...] = ()) -> DatasetRef:
+def put(
+    root: ArrayStore, kind: str, identifier: str, name: str, dims: tuple[str, ...]
+) -> DatasetRef:
     output = DatasetWriter(root, kind, identifier)
-    if dims:
-        output.add_array("psi", np.ones((1,) * len(dims), np.complex64), dims)
+    output.add_array(name, np.ones((1,) * len(dims), np.complex64), dims)
     output.add_json("models.json", [{}])
     output.commit(spec_json=b"{}", inputs={})
     return DatasetRef(name=f"projects/p/datasets/{identifier}", kind=kind)
@@ -29,10 +30,13 @@ def put(root: ArrayStore, kind: str, identifier: str, dims: tuple[str, ...] = ()
 def test_beams_over_further_axes_are_neither_ranked_nor_reported(tmp_path: Path) -> None:
     root = open_store(f"file://{tmp_path}/store")
     refs: dict[str, Any] = {
-        kind: put(root, kind, kind) for kind in ("average", "micrograph", "models")
+        kind: put(root, kind, kind, "counts", ("y", "x"))
+        for kind in ("average", "micrograph", "models")
     }
-    plain = put(root, "beams", "plain", PLAIN)
-    phonons = put(root, "beams", "phonons", ("model", "b_level", "phonon", "thickness", "beam"))
+    plain = put(root, "beams", "plain", "psi", PLAIN)
+    phonons = put(
+        root, "beams", "phonons", "psi", ("model", "b_level", "phonon", "thickness", "beam")
+    )
     questions = ((RANK, analyzer_pb2.RankSpec(**refs)), (REPORT, analyzer_pb2.ReportSpec()))
     for kind, spec in questions:
         spec.beams.CopyFrom(phonons)

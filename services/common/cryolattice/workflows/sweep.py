@@ -154,8 +154,8 @@ def prepare_sweep(
     except InvalidInputError as error:
         raise question.file.located(error) from error
     request.validate_only = False
-    candidates = len(lab.open_ref(models).json("models.json"))
-    return PreparedSweep(question, request, estimate, candidates, remarks)
+    chosen = spec.selection.model_ids or lab.open_ref(models).json("models.json")
+    return PreparedSweep(question, request, estimate, len(chosen), remarks)
 
 
 def _built(
