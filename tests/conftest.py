@@ -9,6 +9,13 @@ import pytest
 
 from tests.servers import Postgresql, postgresql
 
+_SHORT_BYTES = 16
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name the content of a file by its argument: some formats hold the time they were written."""
+    return argname if isinstance(val, bytes) and len(val) > _SHORT_BYTES else None
+
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
