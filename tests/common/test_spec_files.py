@@ -100,7 +100,7 @@ def test_a_mistake_has_its_field_and_line(
         ("models: {parent: a.cif, supercell: 2}", "models.supercell", "[2, 2, 1]"),
         ("models: {parent: a.cif, supercell: [2, x, 1]}", "models.supercell", "whole numbers"),
         ("models: {parent: a, supercell: [1], clusters: 3}", "models.clusters", "N1: NH2"),
-        ("- 1", "", "the file give a mapping"),
+        ("- 1", "", "the file is no mapping"),
         ("a: [1", "spec", "line 1: this is not YAML"),
     ],
 )

@@ -28,6 +28,10 @@ Parent = Annotated[
 ]
 
 
+CellCounts = Annotated[
+    tuple[int, int, int] | None,
+    typer.Option(help="Parent cells along a, b and c.", metavar="M N P"),
+]
 Matrix = Annotated[
     tuple[int, int, int, int, int, int, int, int, int] | None,
     typer.Option(
@@ -46,10 +50,7 @@ class CifSymmetry(StrEnum):
 
 def enumerate_orderings(
     parent: Parent,
-    supercell: Annotated[
-        tuple[int, int, int] | None,
-        typer.Option(help="Parent cells along a, b and c.", metavar="M N P"),
-    ] = None,
+    supercell: CellCounts = None,
     matrix: Matrix = None,
     up_to_index: Annotated[
         int | None,

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cryolattice.cli.crystals import Matrix, Parent
+from cryolattice.cli.crystals import CellCounts, Matrix, Parent
 from cryolattice.cli.options import Clusters, parse_clusters
 from cryolattice.cli.session import AsJson, Server, console, print_json, session
 from cryolattice.errors import InvalidInputError
@@ -38,10 +38,7 @@ class FileFormat(StrEnum):
 
 def models(
     parent: Parent,
-    supercell: Annotated[
-        tuple[int, int, int] | None,
-        typer.Option(help="Parent cells along a, b and c.", metavar="M N P"),
-    ] = None,
+    supercell: CellCounts = None,
     matrix: Matrix = None,
     ordering: Annotated[
         list[str] | None,

@@ -126,7 +126,10 @@ def models_question(
             ),
         )
         suggested, lengths = dict(count.suggested_clusters), list(count.axis_lengths_angstrom)
-    placed, remarks = chosen_clusters(clusters, suggested)
+    if asked.hydrogens == "none" and not isinstance(clusters, dict):
+        suggested = {}
+    told = {"orientations": "turned at random"} if asked.hydrogens == "random" else {}
+    placed, remarks = chosen_clusters(clusters, suggested, **told)
     selection = modeler_pb2.SELECTION_UNSPECIFIED
     if asked.as_given:
         selection = modeler_pb2.SELECTION_AS_GIVEN

@@ -62,7 +62,7 @@ class SpecFile:
     def mapping(self, node: yaml.Node | None, path: str) -> dict[str, yaml.Node]:
         """Return the entries of a mapping, and remember where they stand."""
         if not isinstance(node, yaml.MappingNode):
-            raise self.error(path, "give a mapping, lines of 'name: value'")
+            raise self.error(path, "is no mapping: give a mapping, lines of 'name: value'")
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = _joined(path, str(key.value))

@@ -97,7 +97,10 @@ def supercell_message(supercell: Sequence[int] | Sequence[Sequence[int]]) -> Sup
 
 
 def chosen_clusters(
-    clusters: dict[str, str] | str, suggested: dict[str, str]
+    clusters: dict[str, str] | str,
+    suggested: dict[str, str],
+    *,
+    orientations: str = "averaged over all orientations",
 ) -> tuple[dict[str, str], list[str]]:
     """Return the clusters to place, and a remark where they were guessed."""
     if isinstance(clusters, dict):
@@ -107,7 +110,7 @@ def chosen_clusters(
     listed = ", ".join(f"{cluster} on {label}" for label, cluster in sorted(suggested.items()))
     return suggested, [
         f"the parent's file has no hydrogens near its bare B and N sites: {listed} assumed, "
-        "averaged over all orientations; choose with --cluster LABEL=ION or --cluster none"
+        f"{orientations}; choose with --cluster LABEL=ION or --cluster none"
     ]
 
 
