@@ -66,7 +66,7 @@ deploy-check: .venv/.complete .bootstrap/checkov/.complete ## lint images, manif
 	@echo "==> hadolint" && $(BIN)/hadolint deploy/images/*.Dockerfile
 	@if command -v shellcheck > /dev/null; then echo "==> shellcheck" && shellcheck $$(git ls-files '*.sh' '*.sbatch'); else echo "==> shellcheck is not installed: skipped"; fi
 	@echo "==> checkov" && mkdir -p .bootstrap/manifests
-	@for overlay in local production; do $(BIN)/kubectl kustomize deploy/kustomize/overlays/$$overlay > .bootstrap/manifests/$$overlay.yaml || exit; done
+	@for overlay in local production production-ray-jobs; do $(BIN)/kubectl kustomize deploy/kustomize/overlays/$$overlay > .bootstrap/manifests/$$overlay.yaml || exit; done
 	@.bootstrap/checkov/bin/checkov --framework kubernetes --compact --quiet --skip-download -d .bootstrap/manifests
 
 images: ## build the images with docker, podman or buildah

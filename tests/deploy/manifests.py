@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 KUSTOMIZE = ROOT / "deploy" / "kustomize"
-OVERLAYS = ("local", "production")
+OVERLAYS = ("local", "production", "production-ray-jobs")
 
 Manifest = dict[str, Any]
 

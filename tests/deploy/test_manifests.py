@@ -233,14 +233,16 @@ def test_a_deny_for_all_is_there(documents: list[Manifest]) -> None:
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-def test_production_leaves_only_to_named_addresses() -> None:
-    for policy in kind(render("production"), "NetworkPolicy"):
+@pytest.mark.parametrize("overlay", ["production", "production-ray-jobs"])
+def test_production_leaves_only_to_named_addresses(overlay: str) -> None:
+    for policy in kind(render(overlay), "NetworkPolicy"):
         for rule in policy["spec"].get("egress", []):
             assert rule["to"], f"{policy['metadata']['name']} leads anywhere"
 
 
 def test_drivers_on_the_head_reach_the_ledger() -> None:
-    documents = render("production")
+    assert not _submits_drivers(render("production"))
+    documents = render("production-ray-jobs")
     assert _submits_drivers(documents)
     policies = {p["metadata"]["name"]: p["spec"] for p in kind(documents, "NetworkPolicy")}
     head = policies["ray-head-to-ledger"]

@@ -94,10 +94,11 @@ class Head:
 
     def kill(self) -> None:
         """Kill every process of it at once, drivers too."""
-        parts = psutil.Process(self._process.pid).children(recursive=True)
-        for part in [psutil.Process(self._process.pid), *parts]:
-            with suppress(psutil.NoSuchProcess):
-                part.kill()
+        if self._process.poll() is None:
+            ray = psutil.Process(self._process.pid)
+            for part in [ray, *ray.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    part.kill()
         self._process.wait()
 
     def close(self) -> None:
@@ -111,7 +112,7 @@ def _sweep(lab: Connection, models: dataset_pb2.DatasetRef, energy_kev: float) -
         models=models,
         energy_kev=energy_kev,
         thicknesses_angstrom=[4.7 * (index + 1) for index in range(64)],
-        b_levels_angstrom2=[0.0, 1.0, 2.0],
+        b_levels_angstrom2=[0.0, 1.0],
     )
     request = simulator_pb2.CreateSweepJobRequest(spec=spec)
     return lab.submit_job(lab.simulator.CreateSweepJob, request)
@@ -147,7 +148,9 @@ def test_drivers_on_a_ray_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             calls.cancel_job(job.name)
             *_, ended = calls.watch_job(job.name)
             assert ended.state == job_pb2.JOB_STATE_CANCELLED
-            assert time.monotonic() - began < 5.0
+            taken = time.monotonic() - began
+            print(f"cancelled in {taken:.1f} s")
+            assert taken < 5.0
 
             # lost with the cluster, and gone on with when there is one again
             job = _until_some_tiles(calls, _sweep(calls, ref, 300.0).name)
