@@ -114,9 +114,17 @@ def beams_of(root: ArrayStore, chosen: list[str], step: int) -> DatasetRef:
         output.add_array("beam_count", np.full(count, len(hk)), ("model",))
         thickness = A * np.arange(step, LAYERS + 1, step)
         output.add_array("thickness", thickness, ("thickness",), "angstrom")
+        places = np.array([MODELS.index(name) for name in chosen])
+        output.add_array("model", places, ("model",))
         output.add_array("b_level", np.array([0.2]), ("b_level",), "angstrom^2")
 
-    return put(root, "beams", f"b{count}", write, {"selection": {"model_ids": chosen}})
+    return put(
+        root,
+        "beams",
+        f"b{count}",
+        write,
+        {"selection": {"model_ids": chosen}, "models": {"name": "m"}},
+    )
 
 
 def rank(root: ArrayStore, spec: analyzer_pb2.RankSpec) -> tuple[DatasetRef, dict[str, Any]]:

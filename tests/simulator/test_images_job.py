@@ -41,6 +41,7 @@ def root(tmp_path: Path) -> ArrayStore:
     beams.add_array("h", np.array([[0, 2, -2]] * 2, np.int32), ("model", "beam"))
     beams.add_array("k", np.zeros((2, 3), np.int32), ("model", "beam"))
     beams.add_array("beam_count", np.full(2, 3, np.int32), ("model",))
+    beams.add_array("model", np.arange(2), ("model",))
     beams.add_array("gpts", np.full((2, 2), 64, np.int32), ("model", "xy"))
     beams.add_array("thickness", np.array([10.0, 20.0]), ("thickness",), "angstrom")
     beams.commit(spec_json=b'{"k_max_per_angstrom": 1.0}', inputs={})

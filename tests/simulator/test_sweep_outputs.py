@@ -242,6 +242,7 @@ def test_only_the_chosen_models_are_simulated(root: ArrayStore) -> None:
     every = run(root, spec_of())
     chosen = run(root, spec_of(selection={"model_ids": ["m2", "m0"]}))
     assert np.array_equal(chosen.array("psi"), every.array("psi")[[2, 0]])
+    assert chosen.array("model").tolist() == [2, 0]
     with pytest.raises(InvalidInputError, match="'m9' is none of the 3") as caught:
         run(root, spec_of(selection={"model_ids": ["m9"]}))
     assert caught.value.field == "selection.model_ids"

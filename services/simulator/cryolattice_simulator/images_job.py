@@ -14,6 +14,7 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import ExitBeams, require_positive
 from cryolattice_simulator.memory import FAST
+from cryolattice_simulator.models_data import beams_row
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext
@@ -37,7 +38,9 @@ def prepare_images(spec: simulator_pb2.ImagesSpec, inputs: Inputs) -> JobEstimat
     beams = inputs.open(spec.beams, "beams", field="beams")
     beams.require_dims("psi", ("model", "b_level", "thickness", "beam"), field="beams")
     records = models.json("models.json")
-    record = records[_model(records, spec.model_id)]
+    place = _model(records, spec.model_id)
+    beams_row(beams, place, field="model_id")
+    record = records[place]
     spec.model_id = record["model_id"]
     thicknesses = beams.array("thickness")
     for wanted in spec.thicknesses_angstrom:
@@ -47,7 +50,7 @@ def prepare_images(spec: simulator_pb2.ImagesSpec, inputs: Inputs) -> JobEstimat
     if not spec.objective.defocus_angstrom:
         spec.objective.defocus_angstrom.append(0.0)
     k_max = float(beams.manifest.spec["k_max_per_angstrom"])
-    cell = models.array("cell")[_model(records, spec.model_id)]
+    cell = models.array("cell")[place]
     _fill_camera(spec.camera, k_max, (float(cell[0, 0]), float(cell[1, 1])))
     lenses_of(spec.objective)
     raster_of(spec.camera)
@@ -176,12 +179,13 @@ def mtf_of(message: simulator_pb2.Mtf) -> Mtf:
 def load_beams(models: DatasetReader, beams: DatasetReader, index: int) -> ExitBeams:
     """Read the beams of one model, at the smallest Debye-Waller factor."""
     arrays = beams.to_xarray()
-    count = int(arrays.beam_count[index])
-    gpts = arrays.gpts.values[index]
+    row = beams_row(beams, index, field="model_id")
+    count = int(arrays.beam_count[row])
+    gpts = arrays.gpts.values[row]
     return ExitBeams(
-        h=arrays.h.values[index, :count].astype(np.int64),
-        k=arrays.k.values[index, :count].astype(np.int64),
-        psi=arrays.psi[index, 0, :, :count].values,
+        h=arrays.h.values[row, :count].astype(np.int64),
+        k=arrays.k.values[row, :count].astype(np.int64),
+        psi=arrays.psi[row, 0, :, :count].values,
         thicknesses_angstrom=arrays.thickness.values,
         cell_angstrom=models.array("cell")[index],
         energy_kev=float(arrays.psi.attrs["energy_kev"]),

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     """Check a sweep spec and fill in its defaults."""
-    names, structures = _chosen(spec, inputs)
+    names, structures, places = _chosen(spec, inputs)
     prepare_spec(spec, structures)
-    sweep = Sweep(spec, structures, names)
+    sweep = Sweep(spec, structures, names, places)
     return JobEstimate(
         tile_count=sum(map(len, sweep.rounds)),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
@@ -46,17 +46,18 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
 
 def load_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> Sweep:
     """Return the tiles of a sweep."""
-    names, structures = _chosen(spec, inputs)
-    return Sweep(spec, structures, names)
+    names, structures, places = _chosen(spec, inputs)
+    return Sweep(spec, structures, names, places)
 
 
 def _chosen(
     spec: simulator_pb2.SweepSpec, inputs: Inputs
-) -> tuple[tuple[str, ...], tuple[Structure, ...]]:
+) -> tuple[tuple[str, ...], tuple[Structure, ...], list[int]]:
     models = inputs.open(spec.models, "models", field="models")
     chosen = chosen_models(models, spec.selection.model_ids, field="selection.model_ids")
     names, structures = zip(*chosen, strict=True)
-    return names, structures
+    every = {record["model_id"]: i for i, record in enumerate(models.json("models.json"))}
+    return names, structures, [every[name] for name in names]
 
 
 class Sweep:
@@ -71,6 +72,8 @@ class Sweep:
         With its defaults filled in.
     structures : sequence of Structure
     model_ids : sequence of str
+    places : sequence of int
+        Of the models in ``models.json``.
     """
 
     def __init__(
@@ -78,10 +81,12 @@ class Sweep:
         spec: simulator_pb2.SweepSpec,
         structures: Sequence[Structure],
         model_ids: Sequence[str],
+        places: Sequence[int],
     ) -> None:
         self._spec = spec
         self._structures = structures
         self._model_ids = model_ids
+        self._places = places
         self._axes = read_axes(spec)
         self._outputs = (
             OutputArrays(spec, self._axes, structures) if spec.HasField("outputs") else None
@@ -201,13 +206,13 @@ class Sweep:
     def settings(self, model: int, conditions: Conditions) -> Multislice:
         """Return what the engine is asked for."""
         configuration = conditions.configuration
-        seed = self._spec.axes.frozen_phonons.seed
+        drawn = (self._spec.axes.frozen_phonons.seed, configuration, self._places[model])
         return sweep_settings(
             self._spec,
             energy_kev=conditions.energy_kev,
             beam_tilt_mrad=conditions.tilt_mrad,
             debye_waller_b_angstrom2=self._b_angstrom2(model, conditions.b_angstrom2),
-            phonon_seed=None if configuration is None else (seed, configuration, model),
+            phonon_seed=None if configuration is None else drawn,
         )
 
     def finish(self, output: DatasetWriter) -> None:
@@ -218,7 +223,7 @@ class Sweep:
         )
         thicknesses = np.asarray(self._spec.thicknesses_angstrom)
         output.add_array("thickness", thicknesses, ("thickness",), "angstrom")
-        output.add_array("model", np.arange(len(self._structures)), ("model",))
+        output.add_array("model", np.asarray(self._places), ("model",))
         output.add_array("beam", np.arange(self._beams), ("beam",))
         more = self._outputs.coordinates() if self._outputs else ()
         for name, values, axis, units in (*self._axes.coordinates(), *more):

@@ -74,3 +74,21 @@ def chosen_models(
                 field=field,
             )
     return [(name, structures[name]) for name in ids or names]
+
+
+def beams_row(beams: DatasetReader, place: int, *, field: str) -> int:
+    """Return the row that beams have for the model at this place in ``models.json``.
+
+    Raises
+    ------
+    InvalidInputError
+        They were simulated for a selection without it.
+    """
+    rows = np.flatnonzero(beams.array("model") == place)
+    if len(rows) == 0:
+        raise InvalidInputError(
+            f"the beams were simulated for a selection of models, without number {place} of "
+            "models.json: choose one of its spec's selection",
+            field=field,
+        )
+    return int(rows[0])

@@ -156,7 +156,13 @@ def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
     _require_plain(beams)
     inputs.open(spec.micrograph, "micrograph", field="micrograph")
     models = inputs.open(spec.models, "models", field="models").json("models.json")
-    chosen = beams.manifest.spec.get("selection", {}).get("model_ids", models)
+    asked = beams.manifest.spec
+    if asked["models"]["name"] != dataset_id_of(spec.models):
+        raise InvalidInputError(
+            "beams were simulated from other models: give those that belong together",
+            field="beams",
+        )
+    chosen = asked.get("selection", {}).get("model_ids", models)
     if spec.ctf.name:
         inputs.open(spec.ctf, "ctf", field="ctf")
     if spec.screened.name:

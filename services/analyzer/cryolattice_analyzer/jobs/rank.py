@@ -90,19 +90,16 @@ class RankTiles:
         self._orders = beams.array("h"), beams.array("k"), beams.array("beam_count")
         self._thickness = beams.array("thickness")
         self.b_levels: NDArray[np.float64] = beams.array("b_level")
-        selection = beams.manifest.spec.get("selection", {}).get("model_ids")
-        held = selection or [record["model_id"] for record in records]
-        if len(self._psi) != len(held) or (not selection and len(held) != len(records)):
+        row_of = {int(place): row for row, place in enumerate(beams.array("model"))}
+        held = [i for i in of_view if i in row_of]
+        if not held:
             raise InvalidInputError(
-                f"beams hold {len(self._psi)} models, models {len(records)}: give the beams that "
-                "were simulated from these models",
-                field="beams",
+                "beams hold none of the models in this view: simulate them", field="beams"
             )
-        row_of = {name: row for row, name in enumerate(held)}
         seen = [records[i] for i in of_view]
-        self.records = [record for record in seen if record["model_id"] in row_of]
-        self._rows = [row_of[record["model_id"]] for record in self.records]
-        self.behind = _behind(self.records, seen) if selection else [[] for _ in self.records]
+        self.records = [records[i] for i in held]
+        self._rows = [row_of[i] for i in held]
+        self.behind = _behind(self.records, seen)
         self.screen = spec.screen
         self.screened = (
             read_screen(inputs.open(spec.screened, "ranking", field="screened"), seen)

@@ -37,7 +37,9 @@ def load_crystal(
     vacant = np.reshape(np.asarray(record["vacant_sites"], dtype=float), (-1, 3))
     arrays = beams.to_xarray()
     level = int(np.argmin(np.abs(arrays.b_level.values - b_angstrom2)))
-    count = int(arrays.beam_count[index])
+    # beams of a selection of models say which they are
+    row = int(np.flatnonzero(arrays.model.values == index)[0])
+    count = int(arrays.beam_count[row])
     return SimulatedCrystal(
         name=record["model_id"],
         lengths_angstrom=(a, b),
@@ -46,9 +48,9 @@ def load_crystal(
         xy_angstrom=models.array("position")[start:stop, :2],
         occupancies=models.array("occupancy")[start:stop],
         vacant_xy_angstrom=vacant[:, :2] * np.array([a / repeats[0], b / repeats[1]]),
-        h=arrays.h.values[index, :count].astype(np.int64),
-        k=arrays.k.values[index, :count].astype(np.int64),
-        psi=arrays.psi[index, level, :, :count].values,
+        h=arrays.h.values[row, :count].astype(np.int64),
+        k=arrays.k.values[row, :count].astype(np.int64),
+        psi=arrays.psi[row, level, :, :count].values,
         thicknesses_angstrom=arrays.thickness.values,
         energy_kev=float(arrays.psi.attrs["energy_kev"]),
     )
