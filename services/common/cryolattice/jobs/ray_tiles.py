@@ -222,6 +222,15 @@ def _connect(ray_module: Any) -> None:
             "see that it runs and that RAY_AUTH_TOKEN is its token, then resume the job",
             field="RAY_ADDRESS",
         ) from error
+    except Exception as error:
+        # Ray has no class for it
+        if "timed out during startup" not in str(error):
+            raise
+        raise RayUnavailableError(
+            "Ray did not start within the 30 s that it gives itself: this machine is very busy. "
+            "Resume the job when it is less so, or set RAY_ADDRESS to a cluster",
+            field="RAY_ADDRESS",
+        ) from error
 
 
 def _init(ray_module: Any, address: str | None) -> None:
