@@ -41,9 +41,13 @@ class Ray:
             (f"--address=127.0.0.1:{self._port}",),
         )
         self._nodes = [self._start(*self._commands[0])]
-        self._wait_for(1)
-        self._nodes.append(self._start(*self._commands[1]))
-        self.ready()
+        try:
+            self._wait_for(1)
+            self._nodes.append(self._start(*self._commands[1]))
+            self.ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {k: v for k, v in self.environment.items() if k != "RAY_ADDRESS"}

@@ -40,6 +40,9 @@ def served(
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, "the server did not start in 60 s"
         time.sleep(0.1)
-    yield f"127.0.0.1:{port}"
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(30)
+    assert code == 0
