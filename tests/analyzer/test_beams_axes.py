@@ -23,7 +23,7 @@ def put(
     output = DatasetWriter(root, kind, identifier)
     output.add_array(name, np.ones((1,) * len(dims), np.complex64), dims)
     output.add_json("models.json", [{}])
-    output.commit(spec_json=b"{}", inputs={})
+    output.commit(spec_json=b'{"models": {"name": "models"}}', inputs={})
     return DatasetRef(name=f"projects/p/datasets/{identifier}", kind=kind)
 
 

@@ -125,7 +125,9 @@ def test_every_field_of_the_files_is_described(kind: str, home: Path) -> None:
     described = {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
     files = (home / "store" / "datasets" / kind).glob(f"*/files/{kind}.json")
     newest = max(files, key=lambda path: path.stat().st_mtime)
-    assert set(_fields(json.loads(newest.read_text()))) == described
+    # what a step of the transforms was told depends on the step
+    found = {name for name in _fields(json.loads(newest.read_text())) if "transforms" not in name}
+    assert found == described
 
 
 @pytest.mark.usefixtures("answers", "rarer")
