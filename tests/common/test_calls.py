@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,11 +30,13 @@ def test_where_no_server_answers(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
+    began = time.monotonic()
     with (
         Connection(address, settings=Settings(home=tmp_path)) as lab,
         pytest.raises(ServerUnavailableError, match=address),
     ):
         lab.list_jobs()
+    assert time.monotonic() - began < 2.0, "nobody waits for a server that was never there"
     assert list(tmp_path.iterdir()) == [], "a client of a deployment keeps no data of its own"
 
 

@@ -23,8 +23,8 @@ from cryolattice_modeler.superlattices import superlattices
 MakeCif = Callable[..., str]
 CUBE = (4, 4, 4, 90, 90, 90)
 
-# Hart and Forcade, Physical Review B 77 (2008) 224115, table IV, as dsenum's tests and enumlib's
-# have it; fcc and bcc also OEIS A045790.
+# Hart and Forcade, Physical Review B 77 (2008) 224115, table IV, as dsenum's tests have it;
+# fcc and bcc also OEIS A045790.
 FCC = [1, 2, 3, 7, 5, 10, 7, 20, 14, 18]
 SIMPLE_CUBIC = [1, 3, 3, 9, 5, 13, 7, 24, 14, 23]
 HEXAGONAL = [1, 3, 5, 11, 7, 19, 11, 34, 23, 33]

@@ -11,7 +11,7 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message import Message
 
-from cryolattice.client.calls import call, stream
+from cryolattice.client.calls import call, require_server, stream
 from cryolattice.errors import PreconditionError
 from cryolattice_api.common.v1 import dataset_service_pb2_grpc, job_service_pb2_grpc
 
@@ -32,6 +32,7 @@ class Calling:
     _channel: grpc.Channel
     _jobs: job_service_pb2_grpc.JobServiceStub
     _datasets: dataset_service_pb2_grpc.DatasetServiceStub
+    _found: bool
     _closing: weakref.finalize[..., Any]
     _active: set[str]
     _lock: threading.Lock
@@ -46,17 +47,20 @@ class Calling:
 
         One that creates a job gets a request id where it has none: tried again, it makes one job.
         """
-        self._require_open()
+        self._require_server()
         return call(self.address, method, _repeatable(request))
 
     def stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
         """Make a streaming call of one of the stubs."""
-        self._require_open()
+        self._require_server()
         return stream(self.address, method, request)
 
-    def _require_open(self) -> None:
+    def _require_server(self) -> None:
         if self.closed:
             raise PreconditionError("this connection is closed: connect again")
+        if not self._found:
+            require_server(self._channel, self.address)
+            self._found = True
 
 
 def _repeatable(request: Message) -> Message:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import grpc
@@ -26,6 +29,7 @@ SERVICES_REMEDY = (
     "HOST:PORT of a deployment"
 )
 _LARGEST_RESPONSE = 64 << 20
+_LOOK_SECONDS = 1.0
 
 
 def open_channel(server: str) -> grpc.Channel:
@@ -61,6 +65,37 @@ def _open_channel(address: str) -> grpc.Channel:
     return grpc.intercept_channel(channel, TracingInterceptor())
 
 
+def require_server(channel: grpc.Channel, address: str) -> None:
+    """Look for a server: one that was there is waited for when it is away, a wrong address is not.
+
+    Raises
+    ------
+    ServerUnavailableError
+        For a second nothing has listened there.
+    """
+    told: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
+    seen = set()
+    deadline = time.monotonic() + _LOOK_SECONDS
+    channel.subscribe(told.put, try_to_connect=True)
+    try:
+        with suppress(Empty):
+            while grpc.ChannelConnectivity.READY not in seen:
+                seen.add(told.get(timeout=max(deadline - time.monotonic(), 0.0)))
+    finally:
+        channel.unsubscribe(told.put)
+    refused = grpc.ChannelConnectivity.TRANSIENT_FAILURE
+    # one that is far or busy may just take longer: the call finds out
+    if grpc.ChannelConnectivity.READY not in seen and refused in seen:
+        raise _nobody(address)
+
+
+def _nobody(which: str) -> ServerUnavailableError:
+    return ServerUnavailableError(
+        f"no Cryolattice server answers at {which}: start one with 'cryolattice serve all', "
+        "or leave --server out to work on this machine"
+    )
+
+
 def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
     """Return the error that the server raised, or what kept the call from it."""
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
@@ -70,11 +105,7 @@ def restored(error: grpc.RpcError, address: str) -> CryolatticeError:
         return from_status(status)
     if code == grpc.StatusCode.UNAVAILABLE:
         # of several addresses the details name the one that failed
-        which = f"{address} ({details})" if "=" in address else address
-        return ServerUnavailableError(
-            f"no Cryolattice server answers at {which}: start one with 'cryolattice serve all', "
-            "or leave --server out to work on this machine"
-        )
+        return _nobody(f"{address} ({details})" if "=" in address else address)
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerUnavailableError(
             f"the server at {address} did not answer in time", metadata={"code": code.name}

@@ -72,6 +72,7 @@ class Connection(JobCalls, DatasetCalls):
         self.simulator = simulator_pb2_grpc.SimulatorServiceStub(channel)
         self.analyzer = analyzer_pb2_grpc.AnalyzerServiceStub(channel)
         self._channel = channel
+        self._found = embedded is not None
         self._jobs = job_service_pb2_grpc.JobServiceStub(channel)
         self._datasets = dataset_service_pb2_grpc.DatasetServiceStub(channel)
         self._active: set[str] = set()

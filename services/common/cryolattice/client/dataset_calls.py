@@ -89,6 +89,7 @@ class DatasetCalls(Calling):
         CryolatticeError
             What the server found wrong with it.
         """
+        self._require_server()
         header.parent = self.parent
         header.file_name = path.name
         with ExitStack() as stack:

@@ -80,7 +80,7 @@ class JobCalls(Calling):
         ServerUnavailableError
             There is no server, or it has been away for too long.
         """
-        self._require_open()
+        self._require_server()
         begun = time.monotonic()
         request = job_service_pb2.WatchJobRequest(name=name)
         spec: any_pb2.Any | None = None

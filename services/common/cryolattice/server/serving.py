@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 ALL_PORT = 50051
 _GRACE_SECONDS = 5.0
-# callers try four times and wait for a minute in all: what is wrong must reach them before
+# callers try five times and wait for a minute in all: what is wrong must reach them before
 _STORE_PATIENCE_SECONDS = 5.0
 # a CIF with its measured reflections has several MB
 _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 << 20))
