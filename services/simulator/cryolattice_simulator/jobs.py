@@ -91,8 +91,10 @@ class Sweep:
         self._outputs = (
             OutputArrays(spec, self._axes, structures) if spec.HasField("outputs") else None
         )
+        # models are many, their cells few
+        cells = {s.cell_angstrom.tobytes(): s.cell_angstrom for s in structures}
         self._beams = max(
-            len(beam_orders(s.cell_angstrom, spec.k_max_per_angstrom)[0]) for s in structures
+            len(beam_orders(cell, spec.k_max_per_angstrom)[0]) for cell in cells.values()
         )
         pictures = self._outputs.pass_seconds if self._outputs else 0.0
         self.cost_seconds = [
