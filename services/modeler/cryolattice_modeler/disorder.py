@@ -281,7 +281,8 @@ def _check_total(members: list[OpenSite], name: str) -> None:
         listed = ", ".join(sorted({site.label for site in members}))
         raise InvalidInputError(
             f"{name}: at most one of the split positions of {listed} can be taken, but their "
-            f"occupancies add up to {float(total):g}, above 1: correct them",
+            f"occupancies add up to {float(total):g}, above 1: correct them, or give independent "
+            "disorder assemblies of its own (_atom_site_disorder_assembly)",
             field="parent",
         )
 

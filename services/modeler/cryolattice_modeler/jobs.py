@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -43,8 +42,6 @@ _HYDROGENS = {
     modeler_pb2.HYDROGENS_RANDOM: "random",
     modeler_pb2.HYDROGENS_NONE: "none",
 }
-
-
 _FORMATS: dict[int, StructureFormat] = {
     modeler_pb2.STRUCTURE_FORMAT_UNSPECIFIED: "cif",
     modeler_pb2.STRUCTURE_FORMAT_CIF: "cif",
@@ -286,7 +283,12 @@ def export(request: modeler_pb2.ExportModelsRequest, inputs: Inputs) -> Iterator
         raise InvalidInputError(f"format {request.format} is unknown", field="format")
     models = stored_models(inputs.open(request.models, "models", field="models"))
     files = structure_files(models, _FORMATS[request.format])
-    return itertools.chain(files, (("models.png", draw_models(models)) for _ in range(1)))
+
+    def with_picture() -> Iterator[tuple[str, bytes]]:
+        yield from files
+        yield "models.png", draw_models(models)
+
+    return with_picture()
 
 
 MODELS = JobKind(

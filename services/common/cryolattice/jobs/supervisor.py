@@ -77,7 +77,7 @@ class Supervisor:
 
     @property
     def pools(self) -> Mapping[str, Slots]:
-        """Room for jobs: `worker` for those without tiles and for uploads, `driver` for tiled."""
+        """Room for jobs: `driver` for those that run on Ray, `worker` for the rest and uploads."""
         return {"worker": self._workers, "driver": self._drivers}
 
     @property
