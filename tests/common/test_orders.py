@@ -136,6 +136,7 @@ def test_a_token_of_another_order(ledger: Ledger) -> None:
     _, token = ledger.list_jobs("p", 1, "", order_by="kind")
     with pytest.raises(InvalidInputError, match="another order"):
         ledger.list_jobs("p", 1, token, order_by="kind desc")
-    forged = json.dumps(["kind, sequence desc", 3, "x"]).encode()
-    with pytest.raises(InvalidInputError, match="not given out"):
-        ledger.list_jobs("p", 1, base64.urlsafe_b64encode(forged).decode(), order_by="kind")
+    for order, place in (("kind", [3, "x"]), ("state", [2**64, 1])):
+        forged = json.dumps([f"{order}, sequence desc", *place]).encode()
+        with pytest.raises(InvalidInputError, match="not given out"):
+            ledger.list_jobs("p", 1, base64.urlsafe_b64encode(forged).decode(), order_by=order)

@@ -88,7 +88,7 @@ def disorder_groups(content: CifContent, name: str) -> Groups:
                 raise InvalidInputError(
                     f"{name}: atoms of disorder group {group} of assembly {assembly or '.'} occur "
                     f"together, but their occupancies differ: {listed}; give independent disorder "
-                    "assemblies of its own (_atom_site_disorder_assembly)",
+                    "an assembly of its own (_atom_site_disorder_assembly)",
                     field="parent",
                 )
     return assemblies
@@ -282,7 +282,7 @@ def _check_total(members: list[OpenSite], name: str) -> None:
         raise InvalidInputError(
             f"{name}: at most one of the split positions of {listed} can be taken, but their "
             f"occupancies add up to {float(total):g}, above 1: correct them, or give independent "
-            "disorder assemblies of its own (_atom_site_disorder_assembly)",
+            "disorder an assembly of its own (_atom_site_disorder_assembly)",
             field="parent",
         )
 

@@ -28,8 +28,8 @@ _POLL_SECONDS = 1.0
 _CLUSTER_SECONDS = 600.0
 # a driver stops by itself when its job is cancelled; one that has not by now is ended
 _CANCEL_SECONDS = 3.5
-# how long a driver may take from its submission to its lease where the cluster is silent
-_BEGIN_SECONDS = 60.0
+# how long a cluster may be silent before a driver that holds no lease yet is given up
+_SILENT_SECONDS = 60.0
 
 
 class RayDrivers:
@@ -105,7 +105,7 @@ class _Watch:
         self._ledger = ledger
         self._name = name
         self._submission = submission
-        self._submitted = time.monotonic()
+        self._heard = time.monotonic()
         self._begun = False
         self._to_stop_since: float | None = None
 
@@ -125,9 +125,10 @@ class _Watch:
             self._begun = self._begun or held
             try:
                 found = await asyncio.to_thread(self._jobs.find, self._submission)
+                self._heard = time.monotonic()
                 await self._stop_where_due(record)
             except RayUnavailableError as error:
-                silent_too_long = time.monotonic() - self._submitted > _BEGIN_SECONDS
+                silent_too_long = time.monotonic() - self._heard > _SILENT_SECONDS
                 if not held and (self._begun or silent_too_long):
                     raise self._gone(error.message) from error
                 continue

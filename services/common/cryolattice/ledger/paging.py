@@ -60,7 +60,9 @@ def _place(token: str, order: Order) -> list[Any]:
             "or begin again without a token",
             field="page_token",
         )
-    if [type(value) for value in place] != kinds or not -(2**63) < place[-1] < 2**63:
+    if [type(value) for value in place] != kinds or any(
+        isinstance(value, int) and not -(2**63) < value < 2**63 for value in place
+    ):
         raise _foreign(token)
     return place
 
