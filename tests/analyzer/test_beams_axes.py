@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cryolattice.canonical import spec_sha256
 from cryolattice.errors import InvalidInputError
 from cryolattice.jobs.kinds import Inputs
 from cryolattice.store.array_store import ArrayStore, open_store
@@ -22,7 +23,7 @@ def put(
 ) -> DatasetRef:
     output = DatasetWriter(root, kind, identifier)
     output.add_array(name, np.ones((1,) * len(dims), np.complex64), dims)
-    output.add_json("models.json", [{}])
+    output.add_json("models.json", [{"model_id": "m"}])
     output.commit(spec_json=b'{"models": {"name": "models"}}', inputs={})
     return DatasetRef(name=f"projects/p/datasets/{identifier}", kind=kind)
 
@@ -45,3 +46,20 @@ def test_beams_over_further_axes_are_neither_ranked_nor_reported(tmp_path: Path)
         assert caught.value.field == "beams"
         spec.beams.CopyFrom(plain)
         kind.prepare(spec, Inputs(root))
+    beside = analyzer_pb2.ReportSpec(beams=plain, compare_beams=phonons)
+    with pytest.raises(InvalidInputError, match="of which phonon cannot be used") as caught:
+        REPORT.prepare(beside, Inputs(root))
+    assert caught.value.field == "compare_beams"
+
+
+def test_what_is_not_asked_for_is_no_other_question(tmp_path: Path) -> None:
+    root = open_store(f"file://{tmp_path}/store")
+    refs: dict[str, Any] = {
+        kind: put(root, kind, kind, "counts", ("y", "x"))
+        for kind in ("average", "micrograph", "models")
+    }
+    refs["beams"] = put(root, "beams", "plain", "psi", PLAIN)
+    plain, said = analyzer_pb2.RankSpec(**refs), analyzer_pb2.RankSpec(screen=False, **refs)
+    for spec in (plain, said):
+        RANK.prepare(spec, Inputs(root))
+    assert spec_sha256(plain) == spec_sha256(said)

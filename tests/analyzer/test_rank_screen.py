@@ -121,7 +121,7 @@ def beams_of(root: ArrayStore, chosen: list[str], step: int) -> DatasetRef:
     return put(
         root,
         "beams",
-        f"b{count}",
+        f"b{count}-{step}",
         write,
         {"selection": {"model_ids": chosen}, "models": {"name": "m"}},
     )
@@ -178,6 +178,13 @@ def test_what_a_screen_drops_stays_in_the_ranking_by_a_bound(
     assert len(kept) == 3
     assert {"m0", f"m{DISORDERED}"} < set(kept)
 
+    for others in (MODELS, kept[:2]):
+        beams = beams_of(root, others, 3)
+        with pytest.raises(InvalidInputError, match="not the 3 that the screen kept") as caught:
+            RANK.prepare(
+                analyzer_pb2.RankSpec(beams=beams, screened=screened, **question), Inputs(root)
+            )
+        assert caught.value.field == "beams"
     fine = beams_of(root, kept, 2)
     spec = analyzer_pb2.RankSpec(beams=fine, screened=screened, **question)
     _, found = rank(root, spec)

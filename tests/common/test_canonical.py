@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from google.protobuf.message import Message
+
 from cryolattice.canonical import canonical_json, dataset_id, references, spec_sha256
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
@@ -83,3 +86,36 @@ def test_the_device_is_no_part_of_the_question() -> None:
     )
     assert canonical_json(there) == canonical_json(here)
     assert spec_sha256(simulator_pb2.SweepSpec(engine=2)) != spec_sha256(here)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sha256"),
+    [
+        (
+            modeler_pb2.ModelsSpec(parent_crystal=modeler_pb2.Crystal(cif="x")),
+            "d20013b7590571fe200d766c1df727a018226e6a569acb009b26a8276dfdf056",
+        ),
+        (
+            simulator_pb2.SweepSpec(),
+            "de3fcb63fa7ef7bf266cbc949f67e1fbaec1e1cbd9d068ae2c6d9f2706d1a9e1",
+        ),
+        (
+            simulator_pb2.PotentialSpec(),
+            "04fe344f798460c308be4d4419ef7bdf914b58b5b734f27f21e619ab4c6e82e4",
+        ),
+        (
+            analyzer_pb2.RankSpec(),
+            "a150b61e812be7bc9fc3416a6613d4dbf09578b17dc4126afc38a3e518f71dda",
+        ),
+        (
+            analyzer_pb2.ReportSpec(paper=analyzer_pb2.PaperFigures()),
+            "e5a9dd353791f32df89787e530f881718f7a0cf4a307ae08a7e7ff7f72420014",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_new_field_that_is_not_set_leaves_older_questions_as_they_were(
+    spec: Message, sha256: str
+) -> None:
+    # a field that fails this test needs presence: `optional`, or a message
+    assert spec_sha256(spec) == sha256

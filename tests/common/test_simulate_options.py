@@ -76,6 +76,11 @@ def test_a_transfer_function_in_each_form(tmp_path: Path) -> None:
     [
         ({"dose_e_per_angstrom2": 0}, "dose"),
         ({"seed": -1}, "seed"),
+        ({"seed": 2**64}, "seed"),
+        ({"supercell": (0, 1, 1)}, "supercell"),
+        ({"image_size_px": (-3, 4)}, "width_px"),
+        ({"image_size_px": (4, 8193)}, "height_px"),
+        ({"pattern_px": 1}, "pattern_px"),
         ({"defocus_angstrom": [100, float("nan")]}, "defocus_angstrom"),
         ({"cs_mm": float("inf")}, "cs_mm"),
         ({"sampling_angstrom": -0.1}, "sampling_angstrom"),

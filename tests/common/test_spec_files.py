@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -70,6 +71,12 @@ def test_numbers_maps_and_nested_lists(tmp_path: Path) -> None:
             "axes.frozen_phonons.configurations",
             "a whole number",
         ),
+        (
+            "axes:\n  frozen_phonons: {seed: 4294967296}",
+            3,
+            "axes.frozen_phonons.seed",
+            "0 to 4294967295",
+        ),
         ("axes:\n  tilts:\n  - {x: 1}", 4, "axes.tilts.x", "known are x_mrad, y_mrad"),
         ("thicknesses_angstrom: {from: 1, to: 2}", 2, "thicknesses_angstrom", "lacks step"),
         (
@@ -100,7 +107,9 @@ def test_a_mistake_has_its_field_and_line(
         ("models: {parent: a.cif, supercell: 2}", "models.supercell", "[2, 2, 1]"),
         ("models: {parent: a.cif, supercell: [2, x, 1]}", "models.supercell", "whole numbers"),
         ("models: {parent: a, supercell: [1], clusters: 3}", "models.clusters", "N1: NH2"),
+        ("models: {parent: !x a.cif, supercell: [1]}", "models", "could not determine"),
         ("- 1", "", "the file is no mapping"),
+        ("? [1]\n: 2", "", "a name that is no text"),
         ("a: [1", "spec", "line 1: this is not YAML"),
     ],
 )
@@ -127,3 +136,19 @@ def test_what_a_service_finds_wrong_gets_its_line(tmp_path: Path) -> None:
         place = f"line {line}: " if line else ""
         assert told.message == f"s.yaml{', ' if line else ': '}{place}is wrong", field
         assert told.field == field
+
+
+def test_arrays_and_paths_of_python_are_read_like_what_is_written() -> None:
+    structure = Path("folder") / "parent.cif"
+    question = read_sweep(
+        {
+            "models": {"parent": structure, "supercell": (2, 2, np.int64(1))},
+            "thicknesses_angstrom": np.arange(1, 4) * 4.7,
+            "energy_kev": np.float64(300),
+        }
+    )
+    assert question.models == OrderingModels(parent=structure, supercell=[2, 2, 1])
+    assert list(question.spec.thicknesses_angstrom) == pytest.approx([4.7, 9.4, 14.1])
+    assert question.spec.energy_kev == 300
+    with pytest.raises(InvalidInputError, match="cannot be asked for: write numbers"):
+        read_sweep({"models": "m", "energy_kev": object()})

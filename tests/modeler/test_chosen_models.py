@@ -12,6 +12,7 @@ from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler.chosen_models import chosen_models
 from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.enumeration import forget_name
 from cryolattice_modeler.jobs import prepare_models
 from cryolattice_modeler.orderings import enumerate_orderings
 
@@ -34,3 +35,13 @@ def test_a_few_orderings_of_millions_are_built(
     del spec.ordering_ids[:]
     with pytest.raises(LimitExceededError, match=r"6,849,807 .* more than 20,000 name those"):
         prepare_models(spec, inputs)
+
+
+def test_only_a_format_that_a_name_tells_is_kept_of_it(cubic_text: str) -> None:
+    plain = modeler_pb2.Crystal(cif=cubic_text)
+    named = modeler_pb2.Crystal(cif=cubic_text, file_name="a.cif", format="", box=modeler_pb2.Box())
+    forget_name(named)
+    assert named == plain
+    told = modeler_pb2.Crystal(cif="Primvec", file_name="a.xsf")
+    forget_name(told)
+    assert told == modeler_pb2.Crystal(cif="Primvec", format="xsf")

@@ -105,3 +105,16 @@ def test_a_model_has_to_be_named_among_several(root: ArrayStore) -> None:
     spec.model_id = ""
     with pytest.raises(CryolatticeError, match="none of the 2 models"):
         prepare_images(spec, Inputs(root))
+
+
+def test_pixels_need_right_angles(root: ArrayStore) -> None:
+    models = DatasetWriter(root, "models", "02")
+    oblique = np.array([[A, 0, 0], [-A / 2, B, 0], [0, 0, 10.0]])
+    models.add_array("cell", np.stack([oblique] * 2), ("model", "vector", "xyz"), "angstrom")
+    models.add_json("models.json", [{"model_id": "one"}, {"model_id": "two"}])
+    models.commit(spec_json=b"{}", inputs={})
+    spec = asked()
+    spec.models.name = "projects/p/datasets/02"
+    with pytest.raises(CryolatticeError, match=r"that of two is .*orthogonal supercell") as caught:
+        prepare_images(spec, Inputs(root))
+    assert caught.value.field == "model_id"

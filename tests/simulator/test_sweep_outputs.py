@@ -229,6 +229,13 @@ def test_outputs_need_models_of_one_cell(tmp_path: Path) -> None:
     assert caught.value.field == "outputs"
 
 
+def test_projected_potentials_are_those_of_our_engine(root: ArrayStore) -> None:
+    outputs = simulator_pb2.SweepOutputs(projected_potential=True)
+    with pytest.raises(InvalidInputError, match="not there for peng potentials") as caught:
+        prepare_sweep(spec_of(engine=0, parametrization="peng", outputs=outputs), Inputs(root))
+    assert caught.value.field == "outputs.projected_potential"
+
+
 def test_outputs_need_an_orthogonal_cell(tmp_path: Path) -> None:
     root = open_store(f"file://{tmp_path}/store")
     write_models(root, [np.array([[EDGE, 0, 0], [1.0, EDGE, 0], [0, 0, 2.0]])])
@@ -246,6 +253,11 @@ def test_only_the_chosen_models_are_simulated(root: ArrayStore) -> None:
     with pytest.raises(InvalidInputError, match="'m9' is none of the 3") as caught:
         run(root, spec_of(selection={"model_ids": ["m9"]}))
     assert caught.value.field == "selection.model_ids"
+    with pytest.raises(InvalidInputError, match="names a model twice"):
+        prepare_sweep(spec_of(selection={"model_ids": ["m1", "m1"]}), Inputs(root))
+    none = spec_of(selection={})
+    prepare_sweep(none, Inputs(root))
+    assert not none.HasField("selection")
 
 
 def test_images_count_in_the_estimate(root: ArrayStore) -> None:

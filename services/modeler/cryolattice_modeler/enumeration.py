@@ -44,7 +44,7 @@ def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) 
             name,
             require_disorder=require_disorder,
             file_format=crystal.format,
-            box_angstrom=crystal.box_angstrom,
+            box_angstrom=crystal.box.edges_angstrom,
         )
     except InvalidInputError as error:
         if error.field == "parent":
@@ -58,8 +58,13 @@ def forget_name(crystal: modeler_pb2.Crystal) -> None:
     from cryolattice_modeler.structure_files import told_by_content, told_by_name  # noqa: PLC0415
 
     known = told_by_content(crystal.cif)
-    crystal.format = "" if known else crystal.format or told_by_name(crystal.file_name)
-    crystal.file_name = ""
+    file_format = "" if known else crystal.format or told_by_name(crystal.file_name)
+    crystal.ClearField("file_name")
+    crystal.ClearField("format")
+    if file_format:
+        crystal.format = file_format
+    if not crystal.box.edges_angstrom:
+        crystal.ClearField("box")
 
 
 def supercell_size(supercell: Supercell) -> SupercellSize:

@@ -98,6 +98,8 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
     spec.selection = spec.selection or modeler_pb2.SELECTION_ALL_ORDERINGS
     spec.zone_axes = spec.zone_axes or modeler_pb2.ZONE_AXES_C
     spec.hydrogens = spec.hydrogens or modeler_pb2.HYDROGENS_MEAN
+    if not spec.transforms.steps:
+        spec.ClearField("transforms")  # the same question as without them
     if spec.selection == modeler_pb2.SELECTION_ORTHOGONAL:
         return _prepare_orthogonal(spec)
     if spec.selection not in modeler_pb2.Selection.values():
@@ -106,8 +108,6 @@ def prepare_models(spec: modeler_pb2.ModelsSpec, _inputs: Inputs) -> JobEstimate
         raise InvalidInputError(
             "ordering_ids go with selection ALL_ORDERINGS: leave them out", field="ordering_ids"
         )
-    if not spec.transforms.steps:
-        spec.ClearField("transforms")  # the same question as without them
     fill_in_transforms(spec.transforms)
     options = _view_options(spec)
     parent, cells = _parent_and_cells(spec)

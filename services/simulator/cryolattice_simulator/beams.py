@@ -116,8 +116,7 @@ class Structure:
     @property
     def orthogonal(self) -> bool:
         """Whether a, b, c lie along x, y, z."""
-        off = self.cell_angstrom - np.diag(np.diag(self.cell_angstrom))
-        return bool(np.abs(off).max() <= 1e-6 * self.lengths_angstrom.min())
+        return is_orthogonal(self.cell_angstrom)
 
 
 @dataclass(frozen=True)
@@ -163,6 +162,12 @@ class ExitBeams:
     def intensities(self) -> NDArray[np.float64]:
         """Intensity of each beam after each thickness, shape (nt, nb); the incident is 1."""
         return np.abs(self.psi.astype(np.complex128)) ** 2
+
+
+def is_orthogonal(cell_angstrom: NDArray[np.float64]) -> bool:
+    """Whether the rows a, b, c of a cell lie along x, y, z."""
+    edges = np.diag(cell_angstrom)
+    return bool(np.abs(cell_angstrom - np.diag(edges)).max() <= 1e-6 * edges.min())
 
 
 def wavelength_angstrom(energy_kev: float) -> float:

@@ -12,7 +12,7 @@ from cryolattice.errors import InvalidInputError, LimitExceededError
 from cryolattice.jobs.kinds import Inputs, JobKind
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
-from cryolattice_simulator.beams import ExitBeams, require_positive
+from cryolattice_simulator.beams import ExitBeams, is_orthogonal, require_positive
 from cryolattice_simulator.memory import FAST
 from cryolattice_simulator.models_data import beams_row
 
@@ -51,6 +51,12 @@ def prepare_images(spec: simulator_pb2.ImagesSpec, inputs: Inputs) -> JobEstimat
         spec.objective.defocus_angstrom.append(0.0)
     k_max = float(beams.manifest.spec["k_max_per_angstrom"])
     cell = models.array("cell")[place]
+    if not is_orthogonal(cell):
+        raise InvalidInputError(
+            f"a camera's pixels need a cell with a, b, c along x, y, z, and that of "
+            f"{spec.model_id} is {cell.round(3).tolist()}: choose an orthogonal supercell",
+            field="model_id",
+        )
     _fill_camera(spec.camera, k_max, (float(cell[0, 0]), float(cell[1, 1])))
     lenses_of(spec.objective)
     raster_of(spec.camera)

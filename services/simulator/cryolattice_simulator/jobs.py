@@ -53,6 +53,8 @@ def load_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> Sweep:
 def _chosen(
     spec: simulator_pb2.SweepSpec, inputs: Inputs
 ) -> tuple[tuple[str, ...], tuple[Structure, ...], list[int]]:
+    if not spec.selection.model_ids:
+        spec.ClearField("selection")  # the same question as without it
     models = inputs.open(spec.models, "models", field="models")
     chosen = chosen_models(models, spec.selection.model_ids, field="selection.model_ids")
     names, structures = zip(*chosen, strict=True)

@@ -73,6 +73,8 @@ def chosen_models(
                 "lists them",
                 field=field,
             )
+    if len(set(ids)) < len(ids):
+        raise InvalidInputError(f"{field} names a model twice: leave one out", field=field)
     return [(name, structures[name]) for name in ids or names]
 
 

@@ -12,14 +12,11 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import require_positive
 from cryolattice_simulator.engines import FAST_REVISION
+from cryolattice_simulator.engines.form_factors import PARAMETRIZATIONS
 from cryolattice_simulator.memory import FAST
 from cryolattice_simulator.models_data import chosen_models, shared_edges
 from cryolattice_simulator.slicing import choose_grid
-from cryolattice_simulator.sweep_spec import (
-    PARAMETRIZATIONS,
-    SAMPLING_ANGSTROM,
-    require_parametrization,
-)
+from cryolattice_simulator.sweep_spec import SAMPLING_ANGSTROM, require_parametrization
 
 if TYPE_CHECKING:
     from cryolattice.jobs.context import JobContext

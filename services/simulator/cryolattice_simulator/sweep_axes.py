@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from cryolattice.errors import InvalidInputError
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import require_energy_kev
+from cryolattice_simulator.engines.settings import GREATEST_TILT_MRAD
 
 _GREATEST_B_ANGSTROM2 = 20.0
-_GREATEST_TILT_MRAD = 100.0
 _MOST_CONFIGURATIONS = 1000
 
 
@@ -177,10 +177,10 @@ def _prepare_tilts(axes: simulator_pb2.SweepAxes) -> None:
     seen = [(tilt.x_mrad, tilt.y_mrad) for tilt in axes.tilts]
     for tilt in seen:
         # also catches NaN
-        if not math.hypot(*tilt) <= _GREATEST_TILT_MRAD:
+        if not math.hypot(*tilt) <= GREATEST_TILT_MRAD:
             raise InvalidInputError(
                 f"{field} holds {tilt[0]:g}, {tilt[1]:g} mrad: give at most "
-                f"{_GREATEST_TILT_MRAD:g} mrad; further tilts are another zone axis",
+                f"{GREATEST_TILT_MRAD:g} mrad; further tilts are another zone axis",
                 field=field,
             )
     if len(set(seen)) < len(seen):

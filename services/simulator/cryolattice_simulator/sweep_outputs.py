@@ -13,6 +13,7 @@ from cryolattice.errors import InvalidInputError
 from cryolattice.store.arrays import ArraySpec
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import ExitBeams, Structure
+from cryolattice_simulator.engines.form_factors import PARAMETRIZATIONS
 from cryolattice_simulator.exit_waves import abtem_metadata, exit_waves, spot_grids
 from cryolattice_simulator.images_job import lenses_of
 from cryolattice_simulator.imaging import alias_free_points, image
@@ -55,6 +56,12 @@ def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structur
             "outputs need a cell with a, b, c along x, y, z, and a model has another: leave them "
             "out, or choose an orthogonal supercell",
             field="outputs",
+        )
+    if chosen.projected_potential and spec.parametrization not in PARAMETRIZATIONS:
+        raise InvalidInputError(
+            f"outputs.projected_potential is not there for {spec.parametrization} potentials: "
+            f"leave it out, or choose {' or '.join(PARAMETRIZATIONS)}",
+            field="outputs.projected_potential",
         )
     if chosen.exit_waves and len(spec.axes.energies_kev) > 1:
         raise InvalidInputError(

@@ -10,6 +10,7 @@ import numpy as np
 from cryolattice.errors import InvalidInputError
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive, require_whole_periods
+from cryolattice_simulator.engines.form_factors import PARAMETRIZATIONS
 from cryolattice_simulator.memory import ABTEM, FAST, EngineMemory, sweep_peak_bytes
 from cryolattice_simulator.slicing import choose_grid, slice_count
 from cryolattice_simulator.sweep_axes import prepare_axes
@@ -21,7 +22,6 @@ K_MAX_PER_ANGSTROM = 1.0
 # 0.3 % of the wave from the grid and 0.13 % from the slices at 169 A (see docs/methods.md)
 SLICE_THICKNESS_ANGSTROM = 2.4
 SAMPLING_ANGSTROM = 0.075
-PARAMETRIZATIONS = ("lobato", "kirkland")
 
 # Measured on one core: what a slice costs for each point of the grid, and what with frozen phonons,
 # where every slice of the crystal has a potential of its own (the example, with mean hydrogens).

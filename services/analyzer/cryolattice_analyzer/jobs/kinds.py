@@ -6,7 +6,7 @@ Runs in the server: nothing here imports numpy or scipy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
@@ -162,11 +162,16 @@ def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
             "beams were simulated from other models: give those that belong together",
             field="beams",
         )
-    chosen = asked.get("selection", {}).get("model_ids", models)
+    every = [record["model_id"] for record in models]
+    chosen = asked.get("selection", {}).get("model_ids", every)
     if spec.ctf.name:
         inputs.open(spec.ctf, "ctf", field="ctf")
     if spec.screened.name:
-        _require_screen_of(spec, inputs.open(spec.screened, "ranking", field="screened"))
+        screened = inputs.open(spec.screened, "ranking", field="screened")
+        _require_screen_of(spec, screened)
+        _require_kept(chosen, screened)
+    if not spec.screen:
+        spec.ClearField("screen")  # the same question as without it
     _not_negative(spec, "focal_spread_angstrom", "angstrom")
     spec.focal_spread_angstrom = spec.focal_spread_angstrom or FOCAL_SPREAD_ANGSTROM
     return JobEstimate(
@@ -192,9 +197,20 @@ def _require_screen_of(spec: analyzer_pb2.RankSpec, screened: DatasetReader) -> 
             )
 
 
-def _require_plain(beams: DatasetReader) -> None:
+def _require_kept(chosen: Collection[str], screened: DatasetReader) -> None:
+    """Refuse beams of fewer or more models than a screen kept: each counts once."""
+    kept = screened.json("ranking.json")["kept"]
+    if set(chosen) != set(kept):
+        raise InvalidInputError(
+            f"beams hold {len(chosen)} models, not the {len(kept)} that the screen kept: sweep "
+            "those that its ranking.json lists",
+            field="beams",
+        )
+
+
+def _require_plain(beams: DatasetReader, *, field: str = "beams") -> None:
     """Refuse beams over energies, tilts or phonon configurations: there is one micrograph."""
-    beams.require_dims("psi", ("model", "b_level", "thickness", "beam"), field="beams")
+    beams.require_dims("psi", ("model", "b_level", "thickness", "beam"), field=field)
 
 
 def rank_peak_bytes(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> int:
@@ -232,11 +248,15 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
                 peak_bytes = _image_peak_bytes(reader)
     for kind in ("models", "beams", "potential"):
         if getattr(spec, f"compare_{kind}").name:
-            inputs.open(getattr(spec, f"compare_{kind}"), kind, field=f"compare_{kind}")
+            reader = inputs.open(getattr(spec, f"compare_{kind}"), kind, field=f"compare_{kind}")
+            if kind == "beams":
+                _require_plain(reader, field="compare_beams")
     if spec.HasField("paper"):
         _prepare_paper(spec, inputs)
     if not given:
         raise InvalidInputError("nothing to report on: refer to a dataset", field="micrograph")
+    if not spec.thickness_angstrom:
+        spec.ClearField("thickness_angstrom")  # the same question as without it
     spec.revision = REPORT_REVISION
     return JobEstimate(
         tile_count=1, store_bytes=5_000_000, core_seconds=8, worker_peak_bytes=peak_bytes

@@ -103,7 +103,7 @@ class RankTiles:
         self.screen = spec.screen
         self.screened = (
             read_screen(inputs.open(spec.screened, "ranking", field="screened"), seen)
-            if spec.HasField("screened")
+            if spec.screened.name
             else None
         )
         self.worker_peak_bytes = rank_peak_bytes(spec, inputs)

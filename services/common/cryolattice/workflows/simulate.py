@@ -87,7 +87,7 @@ def sweep_question(
 
 def _models_spec(structure: Path, options: SimulateOptions) -> modeler_pb2.ModelsSpec:
     crystal = read_crystal(structure)
-    crystal.box_angstrom.extend(options.cell_angstrom)
+    crystal.box.edges_angstrom.extend(options.cell_angstrom)
     u, v, w = options.zone_axis
     directed = (u, v, w) != (0, 0, 1)
     return modeler_pb2.ModelsSpec(
@@ -165,7 +165,7 @@ def simulate(
         beams=beams,
         images=images,
         title=f"Simulation of {structure.name}",
-        thickness_angstrom=options.shown_thickness_angstrom or 0.0,
+        thickness_angstrom=options.shown_thickness_angstrom,
         warnings=question.remarks,
     )
     if options.beside_parent:

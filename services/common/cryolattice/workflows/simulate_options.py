@@ -12,6 +12,8 @@ from cryolattice.workflows.steps import AUTO_CLUSTERS, thickness_series
 from cryolattice_api.simulator.v1 import simulator_pb2
 
 _SAME_THICKNESS_ANGSTROM = 5e-3
+# of the simulator
+_EDGES_PX = range(2, 8193)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +130,23 @@ class SimulateOptions:
                 "without noise",
                 field="dose",
             )
-        if self.seed < 0:
-            raise InvalidInputError(f"seed is {self.seed}: give 0 or more", field="seed")
+        if not 0 <= self.seed < 2**64:
+            raise InvalidInputError(
+                f"seed is {self.seed}: give a whole number from 0 to 2^64 - 1", field="seed"
+            )
+        if min(self.supercell) < 1:
+            raise InvalidInputError(
+                f"supercell is {' '.join(map(str, self.supercell))}: give whole numbers of at "
+                "least 1",
+                field="supercell",
+            )
+        width, height = self.image_size_px or (None, None)
+        pattern = self.pattern_px or None
+        for name, edge in (("width_px", width), ("height_px", height), ("pattern_px", pattern)):
+            if edge is not None and edge not in _EDGES_PX:
+                raise InvalidInputError(
+                    f"{name} is {edge}: choose {_EDGES_PX[0]} to {_EDGES_PX[-1]}", field=name
+                )
         object.__setattr__(self, "_mtf", read_mtf(self.mtf))
 
     @property

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from yaml.constructor import ConstructorError
+from yaml.representer import RepresenterError
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
 
 _LARGEST_SERIES = 100_000
 _RANGE = ("from", "to", "step")
-_WHOLE = (
-    FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_INT64,
-    FieldDescriptor.CPPTYPE_UINT32,
-    FieldDescriptor.CPPTYPE_UINT64,
-)
+_WHOLE = {
+    FieldDescriptor.CPPTYPE_INT32: range(-(2**31), 2**31),
+    FieldDescriptor.CPPTYPE_INT64: range(-(2**63), 2**63),
+    FieldDescriptor.CPPTYPE_UINT32: range(2**32),
+    FieldDescriptor.CPPTYPE_UINT64: range(2**64),
+}
 _REAL = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 
 
@@ -51,7 +53,7 @@ class SpecFile:
         if isinstance(source, Mapping):
             self._name = ""
             self.folder = Path()
-            root: yaml.Node | None = yaml.SafeDumper(StringIO()).represent_data(dict(source))
+            root: yaml.Node | None = _represented(source)
         else:
             path = Path(source)
             self._name = path.name
@@ -65,6 +67,8 @@ class SpecFile:
             raise self.error(path, "is no mapping: give a mapping, lines of 'name: value'")
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.error(path, "has a name that is no text: give lines of 'name: value'")
             name = _joined(path, str(key.value))
             if key.start_mark is not None:
                 self._lines[name] = key.start_mark.line + 1
@@ -154,11 +158,24 @@ class SpecFile:
             return text.lower() == "true"
         if kind in _REAL or kind in _WHOLE:
             try:
-                return float(text) if kind in _REAL else int(text)
+                number = float(text) if kind in _REAL else int(text)
             except ValueError:
                 wanted = "a number" if kind in _REAL else "a whole number"
                 raise self.error(path, f"is {text!r}: give {wanted}") from None
+            if kind in _WHOLE and number not in _WHOLE[kind]:
+                low, high = _WHOLE[kind][0], _WHOLE[kind][-1]
+                raise self.error(path, f"is {text}: give a whole number from {low} to {high}")
+            return number
         return text
+
+    def value(self, node: yaml.Node, path: str) -> Any:
+        """Return what stands there, as Python's numbers, texts, lists and dicts."""
+        try:
+            return yaml.SafeLoader("").construct_document(node)
+        except ConstructorError as error:
+            raise self.error(
+                path, f"holds what is no number, text, list or mapping ({error.problem})"
+            ) from error
 
     def _enum(self, described: EnumDescriptor, text: str, path: str) -> int:
         first: str = described.values[0].name
@@ -205,6 +222,28 @@ class SpecFile:
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def _represented(source: Mapping[str, Any]) -> yaml.Node:
+    try:
+        node: yaml.Node = yaml.SafeDumper(StringIO()).represent_data(_plain(source))
+    except RepresenterError as error:
+        raise InvalidInputError(
+            f"{error.args[-1]!r} cannot be asked for: write numbers, texts, lists and mappings",
+            field="spec",
+        ) from error
+    return node
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers and arrays, paths and tuples as what stands for them in YAML."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def _read(path: Path) -> yaml.Node | None:

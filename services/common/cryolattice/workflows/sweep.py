@@ -84,7 +84,7 @@ def _models(file: SpecFile, node: yaml.Node) -> str | OrderingModels:
     for name in ("parent", "supercell"):
         if name not in entries:
             raise file.error("models", f"lack {name}: give a parent crystal and a supercell")
-    values: dict[str, Any] = yaml.SafeLoader("").construct_document(node)
+    values: dict[str, Any] = file.value(node, "models")
     supercell = values["supercell"]
     if not isinstance(supercell, list):
         raise file.error(

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.representer import RepresenterError
 
-from cryolattice.errors import InvalidInputError
 from cryolattice.workflows.spec_files import SpecFile
 from cryolattice_api.modeler.v1 import transforms_pb2
 
@@ -33,13 +31,7 @@ def transforms_message(source: Path | Steps) -> transforms_pb2.Transforms:
     InvalidInputError
         What is wrong, with its field and line.
     """
-    try:
-        file = SpecFile(source if isinstance(source, Path) else {"steps": source})
-    except RepresenterError as error:
-        raise InvalidInputError(
-            f"transforms hold {error.args[-1]!r}: write plain numbers, texts and lists",
-            field="transforms",
-        ) from error
+    file = SpecFile(source if isinstance(source, Path) else {"steps": source})
     file.known(file.entries, ["steps"])
     if "steps" not in file.entries:
         raise file.error("steps", "are missing: write 'steps:' and a list below it")

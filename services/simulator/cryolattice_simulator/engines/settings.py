@@ -26,7 +26,7 @@ Projection = Literal["infinite", "finite"]
 Device = Literal["auto", "cpu", "gpu"]
 
 # Paraxial propagation with a tilt in its phase holds for small tilts only.
-_GREATEST_TILT_MRAD = 100.0
+GREATEST_TILT_MRAD = 100.0
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,10 @@ def make_plan(structure: Structure, settings: Multislice, gpts: tuple[int, int])
                 f"{field} is {value!r}: choose {' or '.join(get_args(known))}", field=field
             )
     tilt = np.asarray(settings.beam_tilt_mrad, dtype=np.float64)
-    if tilt.shape != (2,) or not np.all(np.abs(tilt) <= _GREATEST_TILT_MRAD):
+    if tilt.shape != (2,) or not np.all(np.abs(tilt) <= GREATEST_TILT_MRAD):
         raise InvalidInputError(
             f"beam_tilt_mrad is {settings.beam_tilt_mrad}: give two angles between "
-            f"-{_GREATEST_TILT_MRAD:g} and {_GREATEST_TILT_MRAD:g} mrad",
+            f"-{GREATEST_TILT_MRAD:g} and {GREATEST_TILT_MRAD:g} mrad",
             field="beam_tilt_mrad",
         )
     h, k = beam_orders(structure.cell_angstrom, k_max)

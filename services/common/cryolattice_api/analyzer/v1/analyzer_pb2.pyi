@@ -294,7 +294,7 @@ class ReportSpec(_message.Message):
     """For images drawn from `beams` alone."""
     cs_mm: _builtins.float
     thickness_angstrom: _builtins.float
-    """What is shown of a simulation at one thickness alone; 0 for the middle of the series."""
+    """What is shown of a simulation at one thickness alone; the middle of the series unless given."""
     revision: _builtins.str
     """Of what draws the page; filled in, so that a newer program draws it anew."""
     @_builtins.property
@@ -367,17 +367,19 @@ class ReportSpec(_message.Message):
         compare_models: _dataset_pb2.DatasetRef | None = ...,
         compare_beams: _dataset_pb2.DatasetRef | None = ...,
         compare_potential: _dataset_pb2.DatasetRef | None = ...,
-        thickness_angstrom: _builtins.float = ...,
+        thickness_angstrom: _builtins.float | None = ...,
         power_spectrum: _dataset_pb2.DatasetRef | None = ...,
         revision: _builtins.str = ...,
         paper: Global___PaperFigures | None = ...,
         confirmation: _dataset_pb2.DatasetRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "confirmation", b"confirmation", "ctf", b"ctf", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_thickness_angstrom", b"_thickness_angstrom", "average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "confirmation", b"confirmation", "ctf", b"ctf", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "thickness_angstrom", b"thickness_angstrom"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "confirmation", b"confirmation", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "thickness_angstrom", b"thickness_angstrom", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_thickness_angstrom", b"_thickness_angstrom", "average", b"average", "beams", b"beams", "compare_beams", b"compare_beams", "compare_models", b"compare_models", "compare_potential", b"compare_potential", "confirmation", b"confirmation", "cs_mm", b"cs_mm", "ctf", b"ctf", "defocus_angstrom", b"defocus_angstrom", "dose", b"dose", "images", b"images", "lattice", b"lattice", "micrograph", b"micrograph", "models", b"models", "paper", b"paper", "potential", b"potential", "power_spectrum", b"power_spectrum", "ranking", b"ranking", "revision", b"revision", "thickness_angstrom", b"thickness_angstrom", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__thickness_angstrom: _TypeAlias = _typing.Literal["thickness_angstrom"]  # noqa: Y015
+    _WhichOneofArgType__thickness_angstrom: _TypeAlias = _typing.Literal["_thickness_angstrom", b"_thickness_angstrom"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thickness_angstrom) -> _WhichOneofReturnType__thickness_angstrom | None: ...
 
 Global___ReportSpec: _TypeAlias = ReportSpec  # noqa: Y015
 

@@ -173,7 +173,7 @@ class Crystal(_message.Message):
     CIF_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
-    BOX_ANGSTROM_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
     cif: _builtins.str
     """Text of a CIF; POSCAR and extended XYZ are told by their content, others by their name."""
     file_name: _builtins.str
@@ -181,24 +181,50 @@ class Crystal(_message.Message):
     format: _builtins.str
     """ASE's name of the format, where it is not told by the content; filled in from the file's name."""
     @_builtins.property
-    def box_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Edges of a box in whose middle the atoms are put, instead of the file's cell; nothing repeats."""
+    def box(self) -> Global___Box:
+        """Instead of the file's cell; nothing repeats."""
 
     def __init__(
         self,
         *,
         cif: _builtins.str = ...,
         file_name: _builtins.str = ...,
-        format: _builtins.str = ...,
-        box_angstrom: _abc.Iterable[_builtins.float] | None = ...,
+        format: _builtins.str | None = ...,
+        box: Global___Box | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_format", b"_format", "box", b"box", "format", b"format"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_format", b"_format", "box", b"box", "cif", b"cif", "file_name", b"file_name", "format", b"format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__format: _TypeAlias = _typing.Literal["format"]  # noqa: Y015
+    _WhichOneofArgType__format: _TypeAlias = _typing.Literal["_format", b"_format"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__format) -> _WhichOneofReturnType__format | None: ...
+
+Global___Crystal: _TypeAlias = Crystal  # noqa: Y015
+
+@_typing.final
+class Box(_message.Message):
+    """An orthogonal box in whose middle atoms are put."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGES_ANGSTROM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def edges_angstrom(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Three."""
+
+    def __init__(
+        self,
+        *,
+        edges_angstrom: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["box_angstrom", b"box_angstrom", "cif", b"cif", "file_name", b"file_name", "format", b"format"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edges_angstrom", b"edges_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Crystal: _TypeAlias = Crystal  # noqa: Y015
+Global___Box: _TypeAlias = Box  # noqa: Y015
 
 @_typing.final
 class DescribeCrystalRequest(_message.Message):
