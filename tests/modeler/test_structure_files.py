@@ -79,6 +79,10 @@ def test_molecules_and_layers() -> None:
     middle = boxed.fractional * [8, 9, 10]
     ends = (middle.max(axis=0) + middle.min(axis=0)) / 2
     assert ends == pytest.approx([4, 4.5, 5], abs=1e-3)
+    assert not boxed.warnings
+    silicon = written(bulk("Si", cubic=True), "vasp")
+    alone = read_parent_crystal(silicon, "Si", box_angstrom=[8, 9, 10], require_disorder=False)
+    assert "own cell (5.43 x 5.43 x 5.43 angstrom, 90 90 90 degrees) is not" in alone.warnings[0]
     sheet = read_parent_crystal(written(graphene(), "extxyz"), "sheet", require_disorder=False)
     assert sheet.open_axes == (2,)
     assert np.linalg.norm(sheet.cell_angstrom, axis=1) == pytest.approx([2.46, 2.46, 6])

@@ -189,6 +189,7 @@ def test_frozen_phonons_are_seeded_and_average_intensities(root: ArrayStore) -> 
             "axes.frozen_phonons.configurations",
             "is 0: give 1 to",
         ),
+        ({"debye_waller_b_angstrom2": {"Xy": 1.0}}, "debye_waller_b_angstrom2", "no element"),
         ({"outputs": {"images": [{"cs_mm": 1.0}]}}, "outputs.images.defocus_angstrom", "one"),
         (
             {"outputs": {"images": [{"defocus_angstrom": [1.0]}, {"defocus_angstrom": [2.0]}]}},

@@ -9,6 +9,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path, PurePath
 
@@ -106,11 +107,19 @@ def read_structure(
             )
         return read_cif(data, name)
     atoms = _read(data, name, known)
-    if len(box_angstrom):
-        _put_into_box(atoms, name, box_angstrom)
-    else:
+    if not len(box_angstrom):
         _complete_cell(atoms, name)
-    return _content(atoms)
+        return _content(atoms)
+    own = atoms.cell.cellpar() if atoms.cell.rank == len(atoms.cell) else None
+    _put_into_box(atoms, name, box_angstrom)
+    if own is None:
+        return _content(atoms)
+    shown = f"{_lengths(own[:3])} angstrom, {own[3]:g} {own[4]:g} {own[5]:g} degrees"
+    warning = (
+        f"{name}: its own cell ({shown}) is not used: its {len(atoms)} atoms stand alone in the "
+        "box given, without repeats"
+    )
+    return replace(_content(atoms), warnings=(warning,))
 
 
 def _read(data: bytes | str, name: str, file_format: str) -> ase.Atoms:

@@ -11,6 +11,7 @@ from cryolattice.errors import InvalidInputError
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure, require_positive, require_whole_periods
 from cryolattice_simulator.engines.form_factors import PARAMETRIZATIONS
+from cryolattice_simulator.engines.settings import require_debye_waller
 from cryolattice_simulator.memory import ABTEM, FAST, EngineMemory, sweep_peak_bytes
 from cryolattice_simulator.slicing import choose_grid, slice_count
 from cryolattice_simulator.sweep_axes import prepare_axes
@@ -51,6 +52,7 @@ def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure])
     require_parametrization(spec.parametrization, (*PARAMETRIZATIONS, "peng"))
     prepare_engine(spec)
     prepare_axes(spec)
+    require_debye_waller(spec.debye_waller_b_angstrom2)
     for field, unit in (
         ("k_max_per_angstrom", "1/angstrom"),
         ("slice_thickness_angstrom", "angstrom"),

@@ -124,14 +124,16 @@ def enumerate_orderings(
     )
     if views is not None and (up_to_index is not None or count or sample is not None):
         raise InvalidInputError(
-            "--views compares all orderings of one supercell: leave out the other choices",
+            "--views compares all orderings of one supercell: leave out --up-to-index, --count "
+            "and --sample",
             field="views",
         )
     if job:
         others = (up_to_index, limit, sample, out, views)
         if count or any(choice is not None for choice in others):
             raise InvalidInputError(
-                "--job writes all orderings of one supercell: leave out the other choices",
+                "--job writes all orderings of one supercell: leave out --up-to-index, --count, "
+                "--limit, --sample, --views and --out",
                 field="job",
             )
         _commit(parent, options, server, as_json=as_json)

@@ -84,6 +84,7 @@ def simulate(
         float,
         typer.Option(
             help="Greatest distance of grid points, angstrom; 0.075 unless given.",
+            show_default=False,
             rich_help_panel=_BEAM,
         ),
     ] = 0.0,
@@ -91,12 +92,17 @@ def simulate(
         float,
         typer.Option(
             help="Greatest thickness of a slice, angstrom; 2.4 unless given.",
+            show_default=False,
             rich_help_panel=_BEAM,
         ),
     ] = 0.0,
     k_max: Annotated[
         float,
-        typer.Option(help="Beams up to here, 1/angstrom; 1.0 unless given.", rich_help_panel=_BEAM),
+        typer.Option(
+            help="Beams up to here, 1/angstrom; 1.0 unless given.",
+            show_default=False,
+            rich_help_panel=_BEAM,
+        ),
     ] = 0.0,
     potential: Annotated[
         Potential, typer.Option(help="Of the atoms.", rich_help_panel=_BEAM)
@@ -160,6 +166,7 @@ def simulate(
         float,
         typer.Option(
             help="Of an image pixel, angstrom; 1 / (4 k_max) unless given.",
+            show_default=False,
             rich_help_panel=_CAMERA,
         ),
     ] = 0.0,
@@ -192,6 +199,7 @@ def simulate(
         int,
         typer.Option(
             help="Width of the diffraction patterns, pixels; 512 unless given.",
+            show_default=False,
             rich_help_panel=_CAMERA,
         ),
     ] = 0,

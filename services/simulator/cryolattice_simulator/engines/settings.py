@@ -219,14 +219,20 @@ def required_sampling(settings: Multislice) -> float:
 def _b_by_number(
     structure: Structure, debye_waller: Mapping[str, float] | float
 ) -> dict[int, float]:
-    field = "debye_waller_b_angstrom2"
     numbers = {chemical_symbols[z]: int(z) for z in np.unique(structure.numbers)}
     named = (
         dict(debye_waller)
         if isinstance(debye_waller, Mapping)
         else dict.fromkeys(numbers, float(debye_waller))
     )
-    for symbol, b in named.items():
+    require_debye_waller(named)
+    return {z: float(named.get(symbol, 0.0)) for symbol, z in numbers.items()}
+
+
+def require_debye_waller(b_angstrom2: Mapping[str, float]) -> None:
+    """Raise `InvalidInputError` unless these are elements with a possible Debye-Waller factor B."""
+    field = "debye_waller_b_angstrom2"
+    for symbol, b in b_angstrom2.items():
         if symbol not in chemical_symbols[1:]:
             raise InvalidInputError(
                 f"{field} names {symbol!r}, which is no element: use symbols such as Na",
@@ -237,4 +243,3 @@ def _b_by_number(
                 f"{field} of {symbol} is {b:g} angstrom^2: give 0 or more, 0.2 to 3 is usual",
                 field=field,
             )
-    return {z: float(named.get(symbol, 0.0)) for symbol, z in numbers.items()}
