@@ -63,3 +63,18 @@ def test_what_is_not_asked_for_is_no_other_question(tmp_path: Path) -> None:
     for spec in (plain, said):
         RANK.prepare(spec, Inputs(root))
     assert spec_sha256(plain) == spec_sha256(said)
+
+
+def test_images_are_reported_with_their_own_beams(tmp_path: Path) -> None:
+    root = open_store(f"file://{tmp_path}/store")
+    models, beams = (put(root, kind, kind, "psi", PLAIN) for kind in ("models", "beams"))
+    output = DatasetWriter(root, "images", "images")
+    output.add_array("image", np.ones((1, 1, 2, 2), np.float32), ("thickness", "defocus", "y", "x"))
+    output.commit(
+        spec_json=b'{"beams": {"name": "others"}, "models": {"name": "models"}}', inputs={}
+    )
+    images = DatasetRef(name="projects/p/datasets/images", kind="images")
+    spec = analyzer_pb2.ReportSpec(models=models, beams=beams, images=images)
+    with pytest.raises(InvalidInputError, match="recorded from other beams") as caught:
+        REPORT.prepare(spec, Inputs(root))
+    assert caught.value.field == "images"

@@ -271,7 +271,11 @@ def test_what_fast_cannot_do_goes_to_abtem_with_a_reason(heavy: Structure) -> No
 def test_images_of_many_lenses_are_those_of_each(crystal: Structure) -> None:
     asked = Multislice(300.0, [18.8, 75.2], gpts=(64, 64), k_max_per_angstrom=0.8, device="cpu")
     beams = FAST.exit_beams(crystal, asked)
-    lenses = [Lens(900.0, 700.0, angle_deg=30.0), Lens(-400.0, -400.0, b_factor_angstrom2=3.0)]
+    lenses = [
+        Lens(900.0, 700.0, angle_deg=30.0),
+        Lens(-400.0, -400.0, b_factor_angstrom2=3.0),
+        Lens(900.0, 900.0, aperture_mrad=6.0),
+    ]
     images = stack_of_images(beams, lens_transfer(beams, lenses))
     for plane in range(2):
         for lens, found in zip(lenses, images[plane], strict=True):

@@ -113,6 +113,18 @@ def aberration_phase(
     return np.asarray(chi, dtype=np.float64)
 
 
+def coherent_transfer(beams: ExitBeams, lens: Lens) -> NDArray[np.complex128]:
+    """Return exp(-i chi - B g^2 / 4) for each beam, 0 outside the aperture; no focal spread."""
+    g = beams.g_per_angstrom
+    g2 = (g**2).sum(axis=1)
+    chi = aberration_phase(g, lens, beams.energy_kev)
+    transfer = np.exp(-1j * chi - lens.b_factor_angstrom2 * g2 / 4)
+    if lens.aperture_mrad:
+        angles_mrad = 1e3 * np.sqrt(g2) * wavelength_angstrom(beams.energy_kev)
+        transfer[angles_mrad > lens.aperture_mrad] = 0
+    return np.asarray(transfer)
+
+
 def alias_free_shape(beams: ExitBeams) -> tuple[int, int]:
     """Smallest fast grid (ny, nx) of one cell that holds every frequency of its image.
 
@@ -163,14 +175,8 @@ def image(
         raise InvalidInputError(
             f"shape is {shape}: give at least one row and one column", field="shape"
         )
-    g = beams.g_per_angstrom
-    g2 = (g**2).sum(axis=1)
-    chi = aberration_phase(g, lens, beams.energy_kev)
-    psi = beams.psi[index].astype(np.complex128) * np.exp(
-        -1j * chi - lens.b_factor_angstrom2 * g2 / 4
-    )
-    if lens.aperture_mrad:
-        psi[np.sqrt(g2) * wavelength_angstrom(beams.energy_kev) > lens.aperture_mrad / 1e3] = 0
+    g2 = (beams.g_per_angstrom**2).sum(axis=1)
+    psi = beams.psi[index] * coherent_transfer(beams, lens)
     # Radians of phase at the band limit per standard deviation of defocus.
     spread = np.pi * wavelength_angstrom(beams.energy_kev) * lens.focal_spread_angstrom
     steepest = spread * float(g2.max(initial=0.0))

@@ -168,8 +168,7 @@ def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
         inputs.open(spec.ctf, "ctf", field="ctf")
     if spec.screened.name:
         screened = inputs.open(spec.screened, "ranking", field="screened")
-        _require_screen_of(spec, screened)
-        _require_kept(chosen, screened)
+        _require_screen_of(spec, chosen, screened)
     if not spec.screen:
         spec.ClearField("screen")  # the same question as without it
     _not_negative(spec, "focal_spread_angstrom", "angstrom")
@@ -182,7 +181,9 @@ def _prepare_rank(spec: analyzer_pb2.RankSpec, inputs: Inputs) -> JobEstimate:
     )
 
 
-def _require_screen_of(spec: analyzer_pb2.RankSpec, screened: DatasetReader) -> None:
+def _require_screen_of(
+    spec: analyzer_pb2.RankSpec, chosen: Collection[str], screened: DatasetReader
+) -> None:
     asked = screened.manifest.spec
     if not asked.get("screen") or spec.screen:
         raise InvalidInputError(
@@ -195,11 +196,8 @@ def _require_screen_of(spec: analyzer_pb2.RankSpec, screened: DatasetReader) -> 
                 f"screened was made of another {field} dataset: refer to the screen of this one",
                 field="screened",
             )
-
-
-def _require_kept(chosen: Collection[str], screened: DatasetReader) -> None:
-    """Refuse beams of fewer or more models than a screen kept: each counts once."""
     kept = screened.json("ranking.json")["kept"]
+    # each counts once
     if set(chosen) != set(kept):
         raise InvalidInputError(
             f"beams hold {len(chosen)} models, not the {len(kept)} that the screen kept: sweep "
@@ -244,6 +242,8 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
             given += 1
             if kind == "beams":
                 _require_plain(reader)
+            if field == "images":
+                _require_recorded_from(spec, reader)
             if field == "micrograph":
                 peak_bytes = _image_peak_bytes(reader)
     for kind in ("models", "beams", "potential"):
@@ -261,6 +261,14 @@ def _prepare_report(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> JobEstimat
     return JobEstimate(
         tile_count=1, store_bytes=5_000_000, core_seconds=8, worker_peak_bytes=peak_bytes
     )
+
+
+def _require_recorded_from(spec: analyzer_pb2.ReportSpec, images: DatasetReader) -> None:
+    for field in ("beams", "models"):
+        if images.manifest.spec[field]["name"] != dataset_id_of(getattr(spec, field)):
+            raise InvalidInputError(
+                f"images were recorded from other {field}: refer to those", field="images"
+            )
 
 
 def _prepare_paper(spec: analyzer_pb2.ReportSpec, inputs: Inputs) -> None:

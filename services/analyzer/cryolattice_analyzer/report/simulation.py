@@ -73,10 +73,11 @@ def describe_simulation(
     spec: analyzer_pb2.ReportSpec,
     inputs: Inputs,
 ) -> None:
-    """Add the images and diffraction patterns of the first model to a page."""
+    """Add the images and diffraction patterns of one model to a page."""
     models = Models(readers["models"])
-    record = models.records[0]
-    crystal = load_crystal(readers["models"], readers["beams"], 0)
+    place = _shown_place(models, readers)
+    record = models.records[place]
+    crystal = load_crystal(readers["models"], readers["beams"], place)
     energy, h, psi = crystal.energy_kev, crystal.h, crystal.psi
     thicknesses = crystal.thicknesses_angstrom
     k_max = float(readers["beams"].manifest.spec["k_max_per_angstrom"])
@@ -95,9 +96,9 @@ def describe_simulation(
     page.headline = f"{_name(record['ordering_id'])}, {span} thick"
     page.lead = f"Multislice simulation at {energy:g} keV, seen along the beam."
     if len(crystal.numbers) <= _DRAWN_ATOMS:
-        page.picture = _picture(models)
+        page.picture = _picture(models, place)
     page.answers = [
-        _crystal(models, crystal.lengths_angstrom),
+        _crystal(models, place, crystal.lengths_angstrom),
         Answer(
             "How thick?",
             span,
@@ -237,13 +238,21 @@ def _name(ordering: str) -> str:
     return f"Ordering {ordering}" if ordering.startswith("o-") else "The crystal as given"
 
 
-def _picture(models: Models) -> Picture:
-    record = models.records[0]
-    atoms = models.atoms(0)
+def _shown_place(models: Models, readers: dict[str, DatasetReader]) -> int:
+    """Return the place of the images' model, or without images of the first that has beams."""
+    if "images" not in readers:
+        return int(readers["beams"].array("model")[0])
+    wanted = readers["images"].json("images.json")["model_id"]
+    return next(i for i, record in enumerate(models.records) if record["model_id"] == wanted)
+
+
+def _picture(models: Models, place: int) -> Picture:
+    record = models.records[place]
+    atoms = models.atoms(place)
     vacant = record["vacant_sites"]
     drawing = draw_cell(
         atoms,
-        columns(atoms, vacant, models.vacancies(0)),
+        columns(atoms, vacant, models.vacancies(place)),
         models.mobile,
         "One cell of the model along the beam"
         + (
@@ -256,9 +265,9 @@ def _picture(models: Models) -> Picture:
     return Picture(drawing.svg, f"One cell, along the beam [{axis}].", drawing.legend)
 
 
-def _crystal(models: Models, lengths: tuple[float, float]) -> Answer:
-    record = models.records[0]
-    atoms = models.atoms(0)
+def _crystal(models: Models, place: int, lengths: tuple[float, float]) -> Answer:
+    record = models.records[place]
+    atoms = models.atoms(place)
     kinds = [
         f"{atoms.species.count(species)} {formula(species)}"
         for species in dict.fromkeys(atoms.species)

@@ -19,6 +19,7 @@ from cryolattice.workflows.steps import (
     save_report,
     supercell_message,
     unseen,
+    verification_of,
 )
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2
@@ -146,6 +147,7 @@ def simulate(
     question = sweep_question(lab, structure, options, follow)
     sweep = question.request.spec
     beams = lab.run_job(lab.simulator.CreateSweepJob, question.request, follow("multislice"))
+    warnings = [*question.remarks, *verification_of(lab, beams).get("warnings", [])]
     images = lab.run_job(
         lab.simulator.CreateImagesJob,
         simulator_pb2.CreateImagesJobRequest(
@@ -166,7 +168,7 @@ def simulate(
         images=images,
         title=f"Simulation of {structure.name}",
         thickness_angstrom=options.shown_thickness_angstrom,
-        warnings=question.remarks,
+        warnings=warnings,
     )
     if options.beside_parent:
         parent = sweep_question(lab, structure, replace(options, ordering=None), follow)
@@ -185,7 +187,7 @@ def simulate(
             save_images(lab.open_ref(images), out, file_format)
     document: dict[str, Any] = message_dict(lab.get_dataset(beams.name))
     document |= {"images": message_dict(lab.get_dataset(images.name))}
-    return Answer(document | {"warnings": question.remarks}, report)
+    return Answer(document | {"warnings": warnings}, report)
 
 
 def _potential(

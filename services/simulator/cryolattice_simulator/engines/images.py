@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import ExitBeams
 from cryolattice_simulator.engines.workspaces import fftw_workspace
-from cryolattice_simulator.imaging import Lens, aberration_phase, alias_free_shape
+from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_transfer
 
 
 def lens_transfer(beams: ExitBeams, lenses: Sequence[Lens]) -> NDArray[np.complexfloating]:
@@ -18,15 +18,9 @@ def lens_transfer(beams: ExitBeams, lenses: Sequence[Lens]) -> NDArray[np.comple
     Returns
     -------
     ndarray of complex, shape (lenses, beams)
-        exp(-i chi - B g^2 / 4), in the precision of the beams.
+        As `coherent_transfer`, in the precision of the beams.
     """
-    g = beams.g_per_angstrom
-    g2 = (g**2).sum(axis=1)
-    table = [
-        np.exp(-1j * aberration_phase(g, lens, beams.energy_kev) - lens.b_factor_angstrom2 * g2 / 4)
-        for lens in lenses
-    ]
-    return np.asarray(table, dtype=beams.psi.dtype)
+    return np.asarray([coherent_transfer(beams, lens) for lens in lenses], dtype=beams.psi.dtype)
 
 
 def stack_of_images(
