@@ -63,6 +63,17 @@ def test_any_lattice_is_found(
     assert np.allclose(lattice.origin_px, ORIGIN, atol=0.4)
 
 
+@pytest.mark.parametrize(
+    ("a", "ratio", "gamma"), [(14.0, 1.0, 63.0), (15.279, 1.1631, 94.276), (23.69, 1.4836, 97.298)]
+)
+def test_the_origin_is_told_where_spots_are_missing(a: float, ratio: float, gamma: float) -> None:
+    g = np.radians(gamma)
+    basis = np.array([[0.0, a], a * ratio * np.array([np.sin(g), np.cos(g)])])
+    for seed in range(5):
+        lattice = fit_lattice(spots_on(basis, np.random.default_rng(seed)), None, SHAPE)
+        assert np.allclose(lattice.origin_px, ORIGIN, atol=0.4)
+
+
 def test_few_superlattice_spots_make_a_superlattice() -> None:
     rng = np.random.default_rng(8)
     basis = np.array([[24.0, 3.0], [-3.0, 24.0]])

@@ -336,9 +336,10 @@ def _choose_origin(
         gap = np.hypot(*(mirrored[:, None] - positions[None, :]).transpose(2, 0, 1))
         partner = np.argmin(gap, axis=1)
         matched = gap[np.arange(len(gap)), partner] < 0.25 * np.linalg.norm(basis[0])
+        # the weaker of two partners: their product hardly falls when a smooth pattern is shifted
+        shared = np.where(matched & inside, np.minimum(strength, strength[partner]), 0.0)
         score = float(
-            (strength * np.where(matched & inside, strength[partner], 0.0)).sum()
-            / max((strength[inside] ** 2).sum(), 0.5 * (strength**2).sum())
+            (shared**2).sum() / max((strength[inside] ** 2).sum(), 0.5 * (strength**2).sum())
         )
         if score > best_score:
             best, best_score = node, score
