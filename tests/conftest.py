@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Postgresql, postgresql
 
 _SHORT_BYTES = 16
+
+# the same examples in every run, unless others are looked for
+settings.register_profile("suite", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
