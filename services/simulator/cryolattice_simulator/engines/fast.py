@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import batched, cycle, islice
+from itertools import batched, cycle, groupby, islice
 from types import ModuleType
 from typing import Any
 
@@ -76,7 +76,18 @@ class FastEngine:
     ) -> Iterator[ExitBeams]:
         """Simulate the exit waves of many crystals: one by one, or in batches on a GPU."""
         xp = array_module(settings.device)
-        for plan, alike in _alike([(self.plan(s, settings), s) for s in structures]):
+        plans: dict[Any, Plan] = {}
+
+        def plan_of(structure: Structure) -> Plan:
+            # all that a plan takes from a structure, so that most need no checks of their own
+            key = structure.cell_angstrom.tobytes(), frozenset(structure.numbers.tolist())
+            if key not in plans:
+                plans[key] = self.plan(structure, settings)
+            return plans[key]
+
+        for _, group in groupby(structures, key=lambda structure: id(plan_of(structure))):
+            alike = list(group)
+            plan = plan_of(alike[0])
             for batch in batched(alike, _batch_length(plan) if xp is not np else 1):
                 yield from beams_of_batch(batch, plan, xp)
 
@@ -196,21 +207,6 @@ def _grid(plan: Plan) -> Grid:
 
 def _library(work: Workspace) -> ModuleType:
     return np if isinstance(work.carrier, np.ndarray) else array_module("gpu")
-
-
-def _alike(plans: Sequence[tuple[Plan, Structure]]) -> Iterator[tuple[Plan, list[Structure]]]:
-    """Put neighbours together whose plans differ in nothing."""
-    first: Plan | None = None
-    alike: list[Structure] = []
-    for plan, structure in plans:
-        if first is not None and plan.shares_grid(first):
-            alike.append(structure)
-            continue
-        if first is not None:
-            yield first, alike
-        first, alike = plan, [structure]
-    if first is not None:
-        yield first, alike
 
 
 def _batch_length(plan: Plan) -> int:

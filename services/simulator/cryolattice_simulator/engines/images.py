@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import ExitBeams
-from cryolattice_simulator.engines.workspaces import fftw_workspace
+from cryolattice_simulator.engines.workspaces import FftwWorkspace, fftw_workspace
 from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_transfer
+
+# Images that are transformed together: calls cost less, and the waves still stay in cache.
+BATCH = 4
 
 
 def lens_transfer(beams: ExitBeams, lenses: Sequence[Lens]) -> NDArray[np.complexfloating]:
@@ -23,40 +26,71 @@ def lens_transfer(beams: ExitBeams, lenses: Sequence[Lens]) -> NDArray[np.comple
     return np.asarray([coherent_transfer(beams, lens) for lens in lenses], dtype=beams.psi.dtype)
 
 
-def stack_of_images(
-    beams: ExitBeams, transfer: NDArray[np.complexfloating], shape: tuple[int, int] | None = None
-) -> NDArray[np.floating]:
-    """Image every exit wave through every lens.
+class ImageStack:
+    """Images of exit waves with the same beams, each through the same lenses.
+
+    What does not depend on the wave is kept: where its beams lie, and the lenses there.
 
     Parameters
     ----------
     beams : ExitBeams
+        One of the exit waves.
     transfer : ndarray of complex, shape (lenses, beams)
         As `lens_transfer` returns it.
     shape : tuple of int, optional
         Points (nx, ny) along a and b; the smallest fast grid that holds the images without it. On a
         smaller grid the images' highest frequencies fold back.
-
-    Returns
-    -------
-    ndarray, shape (planes, lenses, nx, ny)
-        Shares of the incident intensity.
     """
-    nx, ny = shape or alias_free_shape(beams)[::-1]
-    most = int(np.abs(beams.h).max(initial=0))
-    work = fftw_workspace((nx, ny), str(beams.psi.dtype), most)
 
-    def on_rows(values: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-        """Put the values of beams where they lie in the spectrum, whose first row is -most."""
-        dense = np.zeros((len(values), *work.spectrum.shape), values.dtype)
-        dense[:, beams.h + most, beams.k % ny] = values
-        return dense
+    def __init__(
+        self,
+        beams: ExitBeams,
+        transfer: NDArray[np.complexfloating],
+        shape: tuple[int, int] | None = None,
+    ) -> None:
+        self.shape = shape or alias_free_shape(beams)[::-1]
+        self._most = int(np.abs(beams.h).max(initial=0))
+        # the first row of the workspace's spectrum is -most
+        rows = self._workspace(str(transfer.dtype), len(transfer)).spectrum.shape[-2]
+        self._place = (beams.h + self._most) * self.shape[1] + beams.k % self.shape[1]
+        self._transfer = np.zeros((len(transfer), rows, self.shape[1]), transfer.dtype)
+        self._transfer.reshape(len(transfer), -1)[:, self._place] = transfer
 
-    spectra, lenses = on_rows(beams.psi), on_rows(transfer)
-    images = np.empty((len(spectra), len(lenses), nx, ny), beams.psi.real.dtype)
-    for i, j in np.ndindex(images.shape[:2]):
-        np.multiply(spectra[i], lenses[j], out=work.spectrum)
-        work.backward()
-        np.abs(work.wave, out=images[i, j])
-        np.square(images[i, j], out=images[i, j])
-    return images
+    def images(
+        self,
+        psi: NDArray[np.complexfloating],
+        out: NDArray[np.floating] | None = None,
+    ) -> NDArray[np.floating]:
+        """Image every exit wave through every lens.
+
+        Parameters
+        ----------
+        psi : ndarray of complex, shape (planes, beams)
+            Of the beams and in the precision of the lenses.
+        out : ndarray, optional
+            Where to write the images.
+
+        Returns
+        -------
+        ndarray, shape (planes, lenses, nx, ny)
+            Shares of the incident intensity.
+        """
+        lenses = len(self._transfer)
+        if out is None:
+            out = np.empty((len(psi), lenses, *self.shape), psi.real.dtype)
+        work = self._workspace(str(psi.dtype), lenses)
+        batch = len(work.wave)
+        spectrum = np.zeros(self._transfer.shape[1:], psi.dtype)
+        for plane, values in zip(out, psi, strict=True):
+            spectrum.reshape(-1)[self._place] = values
+            for first in range(0, lenses, batch):
+                some = self._transfer[first : first + batch]
+                np.multiply(some, spectrum, out=work.spectrum[: len(some)])
+                work.backward()
+                images = plane[first : first + batch]
+                np.abs(work.wave[: len(some)], out=images)
+                np.square(images, out=images)
+        return out
+
+    def _workspace(self, dtype: str, lenses: int) -> FftwWorkspace:
+        return fftw_workspace(self.shape, dtype, self._most, min(lenses, BATCH))

@@ -139,15 +139,6 @@ class Plan:
         """Type of complex arrays."""
         return "complex64" if self.settings.precision == "float32" else "complex128"
 
-    def shares_grid(self, other: Plan) -> bool:
-        """Whether structures of both plans can go through the same arrays."""
-        return (
-            self.gpts == other.gpts
-            and self.slices == other.slices
-            and self.b_angstrom2 == other.b_angstrom2
-            and np.array_equal(self.cell_angstrom, other.cell_angstrom)
-        )
-
     def beams(self, psi: NDArray[np.complexfloating]) -> ExitBeams:
         """Name the beams of exit waves, given as (planes, beams) or on the whole (planes, nx, ny).
 

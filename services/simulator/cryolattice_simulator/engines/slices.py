@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -107,15 +108,24 @@ def _groups(
     z = np.round(z + mid_slice_shift(z, structure.numbers, thickness), 9)
     # an atom on a border belongs to the slice above, whatever the rounding
     index = np.floor(z / thickness + 1e-6).astype(np.int64) % count
-    uv = structure.positions_angstrom[:, :2] @ np.linalg.inv(structure.cell_angstrom[:2, :2])
+    (ax, ay), (bx, by) = structure.cell_angstrom[:2, :2].tolist()
+    x, y = structure.positions_angstrom[:, 0], structure.positions_angstrom[:, 1]
+    # x = u a + v b solved by hand: LAPACK takes longer than all the rest of this for one cell
+    uv = np.empty((len(z), 2))
+    np.subtract(x * by, y * bx, out=uv[:, 0])
+    np.subtract(y * ax, x * ay, out=uv[:, 1])
+    uv /= ax * by - ay * bx
     uv = np.mod(np.round(uv, 12), 1.0)
-    found = {}
-    for number in np.unique(structure.numbers[chosen]):
-        alike = chosen & (structure.numbers == number)
-        for s in np.unique(index[alike]):
-            mine = alike & (index == s)
-            found[int(number), int(s)] = uv[mine].tobytes(), structure.occupancies[mine].tobytes()
-    return found
+    order = np.flatnonzero(chosen)
+    key = structure.numbers[order] * count + index[order]
+    order, key = order[np.argsort(key, kind="stable")], np.sort(key)
+    ends = [*(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), len(order)]
+    uv, weights = uv[order], structure.occupancies[order]
+    return {
+        divmod(int(key[i]), count): (uv[i:j].tobytes(), weights[i:j].tobytes())
+        for i, j in pairwise([0, *ends])
+        if j
+    }
 
 
 def _potential(
@@ -124,13 +134,14 @@ def _potential(
     nx, ny = plan.gpts
     shape = (len(groups), plan.all_slices if not damped else plan.slices, nx, ny // 2 + 1)
     spectrum = xp.zeros(shape, plan.complex_dtype)
+    grid = Grid.of(plan.gpts, plan.cell_angstrom)
     for number, s in sorted({key for each in groups for key in each}):
         form = _form_factor(
             plan.settings.parametrization,
             number,
             plan.b_angstrom2[number] if damped else 0.0,
-            Grid.of(plan.gpts, plan.cell_angstrom),
-            plan.settings.precision,
+            grid,
+            plan.complex_dtype,
         )
         alike = [each.get((number, s), _NONE) for each in groups]
         spectrum[:, s] += xp.asarray(form) * _superpose(alike, plan, xp)
@@ -140,12 +151,15 @@ def _potential(
 
 @lru_cache(maxsize=64)
 def _form_factor(
-    name: str, number: int, b_angstrom2: float, grid: Grid, precision: str
-) -> NDArray[np.floating]:
-    """Fourier coefficients of one atom's projected potential, V angstrom, (nx, ny // 2 + 1)."""
+    name: str, number: int, b_angstrom2: float, grid: Grid, dtype: str
+) -> NDArray[np.complexfloating]:
+    """Fourier coefficients of one atom's projected potential, V angstrom, (nx, ny // 2 + 1).
+
+    Complex, though real: products with numbers of another type take several times as long.
+    """
     k2 = (frequencies(grid)[:, : grid.gpts[1] // 2 + 1] ** 2).sum(axis=-1)
     factor = scattering_factor(name, number, k2) * np.exp(-b_angstrom2 * k2 / 4)
-    return np.asarray(factor * VOLT_ANGSTROM2 / grid.area_angstrom2, dtype=precision)
+    return np.asarray(factor * VOLT_ANGSTROM2 / grid.area_angstrom2, dtype=dtype)
 
 
 def _superpose(groups: Sequence[Group], plan: Plan, xp: ModuleType) -> Any:

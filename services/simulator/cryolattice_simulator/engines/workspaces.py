@@ -63,7 +63,9 @@ class Workspace(Protocol):
 
 
 class FftwWorkspace:
-    """One wave, transformed by FFTW on one thread with plans that are the same in every run.
+    """A few waves, transformed by FFTW on one thread with plans that are the same in every run.
+
+    One wave, of two dimensions, or with `batch` so many of them together, of three.
 
     With a greatest order c, only the rows within the band limit are transformed along y. To make
     them the first rows of the array, waves carry the factor exp(2 pi i c x / n): order h lies in
@@ -75,22 +77,23 @@ class FftwWorkspace:
         gpts: tuple[int, int],
         dtype: str,
         greatest_h: int | None = None,
+        batch: int | None = None,
         effort: str = "FFTW_ESTIMATE",
     ) -> None:
         c = 0 if greatest_h is None else min(greatest_h, (gpts[0] - 1) // 2)
         self.h = orders(gpts[0]) if greatest_h is None else np.arange(-c, c + 1)
         self.carrier = np.exp(2j * np.pi * c * np.arange(gpts[0]) / gpts[0])[:, None].astype(dtype)
         pyfftw = fftw()
-        self.wave: Any = pyfftw.zeros_aligned(gpts, dtype)
-        self.spectrum: Any = self.wave[: len(self.h)]
-        self._rest = self.wave[len(self.h) :]
+        self.wave: Any = pyfftw.zeros_aligned(gpts if batch is None else (batch, *gpts), dtype)
+        self.spectrum: Any = self.wave[..., : len(self.h), :]
+        self._rest = self.wave[..., len(self.h) :, :]
 
         def plan(array: Any, axis: int, direction: str) -> Any:
             one = pyfftw.FFTW(array, array, (axis,), f"FFTW_{direction}", (effort,), threads=1)
             return one.execute
 
-        self._columns = plan(self.wave, 0, "FORWARD"), plan(self.wave, 0, "BACKWARD")
-        self._rows = plan(self.spectrum, 1, "FORWARD"), plan(self.spectrum, 1, "BACKWARD")
+        self._columns = plan(self.wave, -2, "FORWARD"), plan(self.wave, -2, "BACKWARD")
+        self._rows = plan(self.spectrum, -1, "FORWARD"), plan(self.spectrum, -1, "BACKWARD")
 
     def forward(self) -> None:
         """Transform `wave` into `spectrum`."""
@@ -130,17 +133,21 @@ def orders(n: int) -> NDArray[np.int64]:
 
 
 def fftw_workspace(
-    gpts: tuple[int, int], dtype: str, greatest_h: int | None = None
+    gpts: tuple[int, int], dtype: str, greatest_h: int | None = None, batch: int | None = None
 ) -> FftwWorkspace:
     """Return this thread's workspace for a grid."""
-    return _of_thread(threading.get_ident(), gpts, dtype, greatest_h)
+    return _of_thread(threading.get_ident(), gpts, dtype, greatest_h, batch)
 
 
 @lru_cache(maxsize=16)
 def _of_thread(
-    _thread: int, gpts: tuple[int, int], dtype: str, greatest_h: int | None
+    _thread: int,
+    gpts: tuple[int, int],
+    dtype: str,
+    greatest_h: int | None,
+    batch: int | None,
 ) -> FftwWorkspace:
-    return FftwWorkspace(gpts, dtype, greatest_h)
+    return FftwWorkspace(gpts, dtype, greatest_h, batch)
 
 
 @cache
