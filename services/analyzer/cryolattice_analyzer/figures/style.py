@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
@@ -39,7 +39,6 @@ _MM_PER_INCH = 25.4
 
 TEXT_POINTS = 7.0
 SMALL_POINTS = 6.0
-LETTER_POINTS = 9.0
 
 # Okabe and Ito's palette: told apart with every kind of colour vision
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -240,22 +239,6 @@ def picture_label(axes: Axes, text: str, *, colour: str = "white") -> None:
         path_effects=halo(colour),
         zorder=8,
     )
-
-
-def panel_letters(panels: Iterable[Axes], first: str = "A") -> None:
-    """Letter the panels, bold, above the upper left corner of each."""
-    for index, axes in enumerate(panels):
-        axes.annotate(
-            chr(ord(first) + index),
-            (0, 1),
-            xycoords="axes fraction",
-            xytext=(-1, 3),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            fontsize=LETTER_POINTS,
-            fontweight="bold",
-        )
 
 
 def colour_bar(drawn: ScalarMappable, panels: Axes | Sequence[Axes], label: str) -> Colorbar:
