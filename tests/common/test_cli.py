@@ -228,6 +228,16 @@ def test_enumerating(command: Command, examples: Path, tmp_path: Path) -> None:
     assert error["reason"] == "UNREADABLE_FILE"
 
 
+def test_a_folder_that_cannot_be_written_is_named(command: Command) -> None:
+    parent = "examples/na2nh2bh4/na2nh2bh4_cubic.cif"
+    code, _, errors = command(
+        "enumerate", parent, "--supercell", "1", "1", "3", "--out", "/proc/none"
+    )
+    assert code == 2
+    assert "/proc/" in errors
+    assert "name another place" in errors
+
+
 def test_an_interrupt_ends_with_130(settings: Settings) -> None:
     ledger = Ledger(settings.ledger_url)
     name = "projects/default/jobs/waits-for-ever"

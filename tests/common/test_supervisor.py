@@ -152,6 +152,26 @@ def test_a_file_whose_reader_hangs_or_crashes_is_refused(
         _upload(lab, tmp_path)
 
 
+def test_long_enumerations_leave_room_for_the_rest(
+    lab: Connection, models_spec: ModelsSpecs, tmp_path: Path
+) -> None:
+    names = []
+    for cells in ((3, 2, 2), (2, 3, 2), (2, 2, 3)):
+        asked = models_spec(cells)
+        spec = modeler_pb2.OrderingsSpec(
+            parent_crystal=asked.parent_crystal, supercell=asked.supercell
+        )
+        request = modeler_pb2.CreateOrderingsJobRequest(parent=lab.parent, spec=spec)
+        names.append(lab.call(lab.modeler.CreateOrderingsJob, request).job.name)
+    _wait_for_state(lab, names[0], job_pb2.JOB_STATE_RUNNING)
+    _upload(lab, tmp_path)
+    states = [lab.get_job(name).state for name in names]
+    for name in names:
+        lab.cancel_job(name)
+    queued = job_pb2.JOB_STATE_QUEUED
+    assert sorted(states) == sorted([job_pb2.JOB_STATE_RUNNING, queued, queued])
+
+
 def test_a_running_job_is_cancelled(lab: Connection, models_spec: ModelsSpecs) -> None:
     before = _committed(lab, "models")
     name = _create(lab, models_spec(LARGE, seed=5))

@@ -101,6 +101,13 @@ def run(arguments: list[str] | None = None) -> int:
     except _CLICK_ERROR as error:
         _report_usage(error, as_json=as_json)
         return 2
+    except OSError as error:
+        # a folder that cannot be written, a disk that is full
+        if error.filename is None:
+            raise
+        message = f"{error.filename}: {error.strerror}; name another place, or mend this one"
+        _report("PRECONDITION_FAILED", "", message, as_json=as_json)
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         errors.print("interrupted")
         return 130

@@ -34,8 +34,8 @@ from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 
 log = structlog.get_logger()
 
-_WORKERS = 2
-_DRIVERS = 1
+# jobs at a time: short ones and uploads, those that go on for hours without Ray, those on Ray
+_SLOTS = {"worker": 2, "enumerator": 1, "driver": 1}
 _TELL_SECONDS = 2.0
 _AGAIN_SECONDS = 0.5
 _ADOPT_SECONDS = 1.0
@@ -69,16 +69,15 @@ class Supervisor:
         self._drive: Callable[[str, str], Awaitable[None]] = self._processes.drive
         if settings.ray_jobs_url:
             self._drive = RayDrivers(RayJobs(settings.ray_jobs_url), ledger).drive
-        self._workers = Slots(_WORKERS)
-        self._drivers = Slots(_DRIVERS)
+        self._pools = {pool: Slots(total) for pool, total in _SLOTS.items()}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, str] = {}
         self._closing = False
 
     @property
     def pools(self) -> Mapping[str, Slots]:
-        """Room for jobs: `driver` for those that run on Ray, `worker` for the rest and uploads."""
-        return {"worker": self._workers, "driver": self._drivers}
+        """Room for jobs: `driver` on Ray, `enumerator` for hours, `worker` for the rest, uploads."""
+        return self._pools
 
     @property
     def process_count(self) -> int:
@@ -103,18 +102,18 @@ class Supervisor:
 
     async def adopt(self, kinds: Iterable[str]) -> None:
         """Take on jobs of these kinds that nobody works on, until cancelled."""
-        tiled = {kind: find_kind(kind, installed_services().values())[1].tiled for kind in kinds}
-        pools = (
-            (self._workers, [kind for kind in tiled if not tiled[kind]]),
-            (self._drivers, [kind for kind in tiled if tiled[kind]]),
-        )
+        services = installed_services().values()
+        names: dict[str, list[str]] = {}
+        for name in kinds:
+            names.setdefault(_pool_of(find_kind(name, services)[1]), []).append(name)
         while True:
             await asyncio.sleep(_ADOPT_SECONDS)
-            for slots, names in pools:
+            for pool, of_pool in names.items():
+                slots = self._pools[pool]
                 room = slots.total - slots.busy - slots.waiting
-                if room > 0 and names:
+                if room > 0:
                     try:
-                        await self._adopt(names, room)
+                        await self._adopt(of_pool, room)
                     except Exception as error:
                         # whatever it is, the next round may find it mended
                         log.warning("no job could be adopted", error=str(error))
@@ -145,7 +144,7 @@ class Supervisor:
             "companions": {name: str(beside) for name, beside in companions.items()},
         }
         seconds = _READ_SECONDS + path.stat().st_size / _READ_BYTES_PER_SECOND
-        async with self._workers:
+        async with self._pools["worker"]:
             try:
                 async with asyncio.timeout(seconds):
                     answer = await self._processes.ask_worker(request)
@@ -182,7 +181,7 @@ class Supervisor:
             while tries < _MOST_ATTEMPTS and not self._closing:
                 try:
                     if await self._wait_for_same(name):
-                        async with self._drivers if kind.tiled else self._workers:
+                        async with self._pools[_pool_of(kind)]:
                             if await self._work(service.name, kind, name):
                                 return
                         tries += 1
@@ -266,3 +265,9 @@ class Supervisor:
                 self._ledger.update(name, change)
         except CryolatticeError as left:
             log.info("job left alone", job=name, why=left.message)
+
+
+def _pool_of(kind: JobKind) -> str:
+    if kind.tiled:
+        return "driver"
+    return "enumerator" if kind.tiled_in_order else "worker"
