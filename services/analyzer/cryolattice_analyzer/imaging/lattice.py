@@ -190,8 +190,8 @@ def find_lattice(
             False,
             None,
             alarm,
-            f"no lattice stands out of the noise: the chance of such a match is {10**alarm:.2g}, and "
-            f"{10.0**LOG10_FALSE_ALARM_LIMIT:.2g} or less is required",
+            f"no lattice stands out of the noise: the chance of such a match is {10**alarm:.2g}, "
+            f"and {10.0**LOG10_FALSE_ALARM_LIMIT:.2g} or less is required",
         )
     basis = anchor_basis(spectrum, match.reciprocal, g_max)
     if basis is None:

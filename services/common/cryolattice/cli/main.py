@@ -95,9 +95,7 @@ def run(arguments: list[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
     except CryolatticeError as error:
         _report(error.reason, error.field, error.message, as_json=as_json)
-        if isinstance(error, JobCancelledError):
-            return 130
-        return 2 if is_users_mistake(error) else 1
+        return _exit_code(error)
     except _CLICK_ERROR as error:
         _report_usage(error, as_json=as_json)
         return 2
@@ -117,6 +115,12 @@ def run(arguments: list[str] | None = None) -> int:
         _report("INTERNAL", "", f"{type(error).__name__}: {error}", as_json=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _exit_code(error: CryolatticeError) -> int:
+    if isinstance(error, JobCancelledError):
+        return 130
+    return 2 if is_users_mistake(error) else 1
 
 
 def main() -> None:

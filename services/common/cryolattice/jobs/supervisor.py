@@ -76,7 +76,7 @@ class Supervisor:
 
     @property
     def pools(self) -> Mapping[str, Slots]:
-        """Room for jobs: `driver` on Ray, `enumerator` for hours, `worker` for the rest, uploads."""
+        """Room for jobs: `driver` on Ray, `enumerator` for hours, `worker` for the rest."""
         return self._pools
 
     @property
