@@ -66,6 +66,23 @@ def test_the_level_is_a_setting(tmp_path: Path) -> None:
     assert [json.loads(line)["event"] for line in error.stderr.splitlines()] == ["broken"]
 
 
+REPLACED = """
+import io, sys, structlog
+from cryolattice.settings import Settings
+from cryolattice.telemetry.logs import configure_logs
+real, sys.stderr = sys.stderr, io.StringIO()
+configure_logs(Settings(), quiet=True)
+sys.stderr.close()
+sys.stderr = real
+structlog.get_logger().warning("afterwards")
+"""
+
+
+def test_standard_error_may_be_replaced(tmp_path: Path) -> None:
+    done = _python(REPLACED, tmp_path)
+    assert json.loads(done.stderr)["event"] == "afterwards"
+
+
 def test_the_format_is_a_setting(tmp_path: Path) -> None:
     done = _python(LOGGING.format(quiet=False), tmp_path, CRYOLATTICE_LOG_FORMAT="console")
     with pytest.raises(json.JSONDecodeError):

@@ -47,7 +47,8 @@ def configure_logs(settings: Settings, *, quiet: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             max(level, logging.WARNING) if quiet else level
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # whatever it is by then: notebooks and test runners replace and close it
+        logger_factory=lambda *_names: structlog.PrintLogger(sys.stderr),
     )
     if not quiet:
         _take_over_libraries(shared, render, level)
