@@ -203,13 +203,7 @@ class System:
     def stop_servers(self) -> None:
         """Kill the replicas and what they started."""
         for server in self.servers:
-            with suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(server.pid).children(recursive=True):
-                    with suppress(psutil.NoSuchProcess):
-                        child.kill()
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            kill_group(server)
         self.servers = []
 
 
