@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from cryolattice_simulator.beams import Structure
 from cryolattice_simulator.engines import Multislice
 from cryolattice_simulator.engines.fast import FastEngine
-from cryolattice_simulator.engines.images import ImageStack, lens_transfer
+from cryolattice_simulator.engines.images import ImageStack
 from cryolattice_simulator.imaging import Lens
 
 A = 4.70
@@ -134,7 +134,7 @@ def fast_run(structures: Sequence[Structure], n: int, *, whole_band: bool) -> Ca
     lenses = [Lens(float(d), float(d), cs_mm=CS_MM) for d in DEFOCI_ANGSTROM]
     # the same for all candidates, as are the propagator and the scattering factors
     first = FAST.exit_beams(structures[0], settings)
-    stack = ImageStack(first, lens_transfer(first, lenses), (n, n) if whole_band else None)
+    stack = ImageStack(first, lenses, (n, n) if whole_band else None)
     images = stack.images(first.psi)
     # candidates one after the other, as a tile of a sweep takes them
     waves = FAST.many_exit_beams(structures, settings)

@@ -20,7 +20,7 @@ from cryolattice_simulator.beams import (
 from cryolattice_simulator.engines import Multislice, choose_engine, engine_named
 from cryolattice_simulator.engines.fast import FastEngine, beams_of_batch
 from cryolattice_simulator.engines.grids import Grid, aperture, frequencies
-from cryolattice_simulator.engines.images import ImageStack, lens_transfer
+from cryolattice_simulator.engines.images import ImageStack
 from cryolattice_simulator.engines.slices import potential_slices
 from cryolattice_simulator.engines.workspaces import gpu
 from cryolattice_simulator.imaging import Lens, image
@@ -275,9 +275,10 @@ def test_images_of_many_lenses_are_those_of_each(crystal: Structure) -> None:
         Lens(900.0, 700.0, angle_deg=30.0),
         Lens(-400.0, -400.0, b_factor_angstrom2=3.0),
         Lens(900.0, 900.0, aperture_mrad=6.0),
+        Lens(2000.0, 1900.0, focal_spread_angstrom=60.0),
         *(Lens(100.0 * i, 100.0 * i) for i in range(4)),
     ]
-    images = ImageStack(beams, lens_transfer(beams, lenses)).images(beams.psi)
+    images = ImageStack(beams, lenses).images(beams.psi)
     for plane in range(2):
         for lens, found in zip(lenses, images[plane], strict=True):
             assert relative(found.T, image(beams, plane, lens)) < 1e-5

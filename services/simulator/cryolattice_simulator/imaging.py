@@ -1,4 +1,4 @@
-"""Images and diffraction patterns from beams."""
+"""Images of beams through a lens."""
 
 from __future__ import annotations
 
@@ -60,26 +60,6 @@ class Lens:
                 )
 
 
-@dataclass(frozen=True)
-class DiffractionSpots:
-    """Spots of one exit wave, strongest first.
-
-    Attributes
-    ----------
-    h, k : ndarray of int, shape (n,)
-        Orders on the structure's cell.
-    g_per_angstrom : ndarray, shape (n, 2)
-        Positions (x, y).
-    intensity : ndarray, shape (n,)
-        Share of the incident intensity.
-    """
-
-    h: NDArray[np.int64]
-    k: NDArray[np.int64]
-    g_per_angstrom: NDArray[np.float64]
-    intensity: NDArray[np.float64]
-
-
 def aberration_phase(
     g_per_angstrom: NDArray[np.float64], lens: Lens, energy_kev: float
 ) -> NDArray[np.float64]:
@@ -125,6 +105,32 @@ def coherent_transfer(beams: ExitBeams, lens: Lens) -> NDArray[np.complex128]:
     return np.asarray(transfer)
 
 
+def coherent_lenses(
+    beams: ExitBeams, lens: Lens
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Return lenses without focal spread whose images, weighted, add up to that of this lens.
+
+    The spread is averaged over images (Gauss-Hermite), not put into an envelope on the wave: the
+    envelope is wrong for the beats between beams of a thick crystal.
+
+    Returns
+    -------
+    transfers : ndarray of complex, shape (lenses, beams)
+        One alone where there is no spread.
+    weights : ndarray, shape (lenses,)
+        Their sum is 1.
+    """
+    g2 = (beams.g_per_angstrom**2).sum(axis=1)
+    # Radians of phase at the band limit per standard deviation of defocus.
+    spread = np.pi * wavelength_angstrom(beams.energy_kev) * lens.focal_spread_angstrom
+    steepest = spread * float(g2.max(initial=0.0))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(
+        1 if steepest == 0 else 6 + math.ceil(3 * steepest)
+    )
+    transfers = coherent_transfer(beams, lens) * np.exp(1j * spread * nodes[:, None] * g2)
+    return transfers, weights / weights.sum()
+
+
 def alias_free_shape(beams: ExitBeams) -> tuple[int, int]:
     """Smallest fast grid (ny, nx) of one cell that holds every frequency of its image.
 
@@ -147,9 +153,6 @@ def image(
     shape: tuple[int, int] | None = None,
 ) -> NDArray[np.float64]:
     """Image of one cell, in units of the incident intensity.
-
-    The focal spread is averaged over images (Gauss-Hermite), not put into an envelope on the wave:
-    the envelope is wrong for the beats between beams of a thick crystal.
 
     Parameters
     ----------
@@ -175,51 +178,13 @@ def image(
         raise InvalidInputError(
             f"shape is {shape}: give at least one row and one column", field="shape"
         )
-    g2 = (beams.g_per_angstrom**2).sum(axis=1)
-    psi = beams.psi[index] * coherent_transfer(beams, lens)
-    # Radians of phase at the band limit per standard deviation of defocus.
-    spread = np.pi * wavelength_angstrom(beams.energy_kev) * lens.focal_spread_angstrom
-    steepest = spread * float(g2.max(initial=0.0))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(
-        1 if steepest == 0 else 6 + math.ceil(3 * steepest)
-    )
-    weights = weights / weights.sum()
+    transfers, weights = coherent_lenses(beams, lens)
     total = np.zeros(full)
-    for node, weight in zip(nodes, weights, strict=True):
+    for transfer, weight in zip(transfers, weights, strict=True):
         spectrum = np.zeros(full, dtype=np.complex128)
-        spectrum[beams.k % full[0], beams.h % full[1]] = psi * np.exp(1j * spread * node * g2)
+        spectrum[beams.k % full[0], beams.h % full[1]] = beams.psi[index] * transfer
         total += weight * np.abs(fft.ifft2(spectrum, norm="forward")) ** 2
     return total if shape is None or shape == full else _resample(total, shape)
-
-
-def diffraction_pattern(
-    beams: ExitBeams, thickness_index: int, *, least_intensity: float = 0.0
-) -> DiffractionSpots:
-    """Spots of the diffraction pattern behind one thickness.
-
-    Parameters
-    ----------
-    beams : ExitBeams
-        Exit waves.
-    thickness_index : int
-        Which thickness.
-    least_intensity : float
-        Weaker spots are left out.
-
-    Returns
-    -------
-    DiffractionSpots
-        Direct beam included.
-    """
-    intensity = beams.intensities[_require_index(beams, thickness_index)]
-    order = np.argsort(-intensity, kind="stable")
-    order = order[intensity[order] >= least_intensity]
-    return DiffractionSpots(
-        h=beams.h[order],
-        k=beams.k[order],
-        g_per_angstrom=beams.g_per_angstrom[order],
-        intensity=intensity[order],
-    )
 
 
 def image_coefficients(

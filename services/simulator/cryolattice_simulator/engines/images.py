@@ -9,21 +9,10 @@ from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import ExitBeams
 from cryolattice_simulator.engines.workspaces import FftwWorkspace, fftw_workspace
-from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_transfer
+from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_lenses
 
 # Images that are transformed together: calls cost less, and the waves still stay in cache.
 BATCH = 4
-
-
-def lens_transfer(beams: ExitBeams, lenses: Sequence[Lens]) -> NDArray[np.complexfloating]:
-    """Return what each lens multiplies each beam with; coherent, so without a focal spread.
-
-    Returns
-    -------
-    ndarray of complex, shape (lenses, beams)
-        As `coherent_transfer`, in the precision of the beams.
-    """
-    return np.asarray([coherent_transfer(beams, lens) for lens in lenses], dtype=beams.psi.dtype)
 
 
 class ImageStack:
@@ -35,8 +24,7 @@ class ImageStack:
     ----------
     beams : ExitBeams
         One of the exit waves.
-    transfer : ndarray of complex, shape (lenses, beams)
-        As `lens_transfer` returns it.
+    lenses : sequence of Lens
     shape : tuple of int, optional
         Points (nx, ny) along a and b; the smallest fast grid that holds the images without it. On a
         smaller grid the images' highest frequencies fold back.
@@ -45,9 +33,14 @@ class ImageStack:
     def __init__(
         self,
         beams: ExitBeams,
-        transfer: NDArray[np.complexfloating],
+        lenses: Sequence[Lens],
         shape: tuple[int, int] | None = None,
     ) -> None:
+        parts = [coherent_lenses(beams, lens) for lens in lenses]
+        # images of coherent lenses are added up, with the weights in the waves
+        transfer = np.concatenate([each * np.sqrt(weights)[:, None] for each, weights in parts])
+        transfer = transfer.astype(beams.psi.dtype)
+        self._first = np.cumsum([0, *(len(weights) for _, weights in parts[:-1])])
         self.shape = shape or alias_free_shape(beams)[::-1]
         self._most = int(np.abs(beams.h).max(initial=0))
         # the first row of the workspace's spectrum is -most
@@ -75,22 +68,32 @@ class ImageStack:
         ndarray, shape (planes, lenses, nx, ny)
             Shares of the incident intensity.
         """
-        lenses = len(self._transfer)
         if out is None:
-            out = np.empty((len(psi), lenses, *self.shape), psi.real.dtype)
-        work = self._workspace(str(psi.dtype), lenses)
-        batch = len(work.wave)
+            out = np.empty((len(psi), len(self._first), *self.shape), psi.real.dtype)
         spectrum = np.zeros(self._transfer.shape[1:], psi.dtype)
+        spread = len(self._transfer) > len(self._first)
+        coherent = np.empty((len(self._transfer), *self.shape), out.dtype) if spread else None
         for plane, values in zip(out, psi, strict=True):
             spectrum.reshape(-1)[self._place] = values
-            for first in range(0, lenses, batch):
-                some = self._transfer[first : first + batch]
-                np.multiply(some, spectrum, out=work.spectrum[: len(some)])
-                work.backward()
-                images = plane[first : first + batch]
-                np.abs(work.wave[: len(some)], out=images)
-                np.square(images, out=images)
+            if coherent is None:
+                self._coherent_images(spectrum, plane)
+            else:
+                self._coherent_images(spectrum, coherent)
+                np.add.reduceat(coherent, self._first, axis=0, out=plane)
         return out
+
+    def _coherent_images(
+        self, spectrum: NDArray[np.complexfloating], out: NDArray[np.floating]
+    ) -> None:
+        work = self._workspace(str(spectrum.dtype), len(out))
+        batch = len(work.wave)
+        for first in range(0, len(out), batch):
+            some = self._transfer[first : first + batch]
+            np.multiply(some, spectrum, out=work.spectrum[: len(some)])
+            work.backward()
+            images = out[first : first + batch]
+            np.abs(work.wave[: len(some)], out=images)
+            np.square(images, out=images)
 
     def _workspace(self, dtype: str, lenses: int) -> FftwWorkspace:
         return fftw_workspace(self.shape, dtype, self._most, min(lenses, BATCH))
