@@ -43,7 +43,6 @@ def plant(
     supercell: tuple[int, int] = (1, 1),
     extra: dict[tuple[int, int], complex] | None = None,
     edge: tuple[float, float, float] | None = (0.8, 0.6, 0.0),
-    bend_angstrom: float = 0.0,
     seed: int = 0,
 ) -> PlantedCrystal:
     """Crystal where x cos + y sin < offset (angstrom, from the centre); film-like speckle beyond.
@@ -63,12 +62,11 @@ def plant(
     coefficients = {(h * m, k * n): contrast * c for (h, k), c in PARENT_COEFFICIENTS.items()}
     coefficients |= {hk: contrast * c for hk, c in (extra or {}).items()}
     yy, xx = np.mgrid[: pixels[0], : pixels[1]] * pixel
-    x_shift = bend_angstrom * np.sin(2 * np.pi * yy / (pixels[0] * pixel))
     image = np.ones(pixels)
     fine = reciprocal / np.array(supercell)[:, None]
     for (h, k), c in coefficients.items():
         g = np.array([h, k]) @ fine
-        image += 2 * (c * np.exp(2j * np.pi * (g[0] * (xx - x_shift) + g[1] * yy))).real
+        image += 2 * (c * np.exp(2j * np.pi * (g[0] * xx + g[1] * yy))).real
     inside = np.ones(pixels, dtype=bool)
     if edge is not None:
         cos, sin, offset = edge

@@ -8,7 +8,6 @@ import pytest
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.imaging.average import average_cell, refine_on_crystal
-from cryolattice_analyzer.imaging.bending import measure_bending
 from cryolattice_analyzer.imaging.fourier_fit import fit_fourier, separable_dft
 from cryolattice_analyzer.imaging.lattice import Lattice2D, find_lattice
 from cryolattice_analyzer.imaging.parent_cell import ParentCell
@@ -87,19 +86,6 @@ def test_refinement_on_the_crystal() -> None:
     assert lattice.a_angstrom == pytest.approx(4.7, rel=3e-4)
     assert lattice.b_angstrom == pytest.approx(4.7, rel=3e-4)
     assert lattice.rotation_deg == pytest.approx(-30, abs=0.02)
-
-
-def test_bending_is_measured_where_there_is_some() -> None:
-    straight = plant(edge=None, seed=1)
-    assert (
-        measure_bending(straight.counts, 0.5, true_lattice(straight), straight.inside).rms_angstrom
-        < 0.05
-    )
-    bent = plant(edge=None, seed=1, bend_angstrom=0.4)
-    bending = measure_bending(bent.counts, 0.5, true_lattice(bent), bent.inside)
-    # Only x is displaced: the mean square over both axes is 0.4^2 / 4.
-    assert bending.rms_angstrom == pytest.approx(0.2, abs=0.05)
-    assert 0.5 < bending.attenuation(0.6) < 0.95
 
 
 def test_bad_requests() -> None:

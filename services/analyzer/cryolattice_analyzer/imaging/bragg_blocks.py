@@ -1,7 +1,7 @@
 """Local Bragg amplitudes: the image demodulated by a reflection and summed over small blocks.
 
 From these few numbers per reflection follow the lattice to a fraction of a spectral bin, the place
-of the crystal, and its bending, without another pass over the pixels. Demodulating and smoothing is
+of the crystal, without another pass over the pixels. Demodulating and smoothing is
 geometric phase analysis (Hytch, Snoeck and Kilaas, Ultramicroscopy 74 (1998) 131).
 """
 
