@@ -36,7 +36,8 @@ from cryolattice.workflows.cascade import (
 )
 from cryolattice_analyzer.lens.transfer import Lens
 from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
-from cryolattice_analyzer.ranking.candidate_fit import QUICK, Imaging, ViewCell, fit_candidate
+from cryolattice_analyzer.ranking.candidate_fit import QUICK, fit_candidate
+from cryolattice_analyzer.ranking.imaging_conditions import Imaging, ViewCell
 from cryolattice_analyzer.ranking.lens_search import starts_near
 from cryolattice_analyzer.ranking.observation import Observation
 from cryolattice_analyzer.ranking.screening import worth_a_closer_look

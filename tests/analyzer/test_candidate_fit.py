@@ -16,8 +16,9 @@ from cryolattice_analyzer.ranking.candidate_beams import (
     lattice_operations,
     on_supercell,
 )
-from cryolattice_analyzer.ranking.candidate_fit import Imaging, ViewCell, fit_candidate
+from cryolattice_analyzer.ranking.candidate_fit import fit_candidate
 from cryolattice_analyzer.ranking.cell_model import cell_model, predict, predict_with_derivatives
+from cryolattice_analyzer.ranking.imaging_conditions import Imaging, ViewCell
 from cryolattice_analyzer.ranking.lens_search import LensStart, starts_near
 from cryolattice_analyzer.ranking.observation import Observation
 

@@ -11,7 +11,7 @@ from cryolattice_analyzer.imaging.average import AveragedCell, cell_image
 from cryolattice_analyzer.lens.ctf import CtfFit, LensCandidate
 from cryolattice_analyzer.lens.transfer import Lens
 from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
-from cryolattice_analyzer.ranking.candidate_fit import Imaging, ViewCell
+from cryolattice_analyzer.ranking.imaging_conditions import Imaging, ViewCell
 from cryolattice_analyzer.ranking.observation import Observation
 from cryolattice_analyzer.ranking.ranking import (
     Ranking,

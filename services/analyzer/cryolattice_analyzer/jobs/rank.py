@@ -33,14 +33,8 @@ from cryolattice_analyzer.jobs.rank_result import (
 from cryolattice_analyzer.jobs.rank_screen import read_screen
 from cryolattice_analyzer.jobs.stored import load_average, load_ctf, load_micrograph
 from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
-from cryolattice_analyzer.ranking.candidate_fit import (
-    QUICK,
-    THOROUGH,
-    CandidateFit,
-    Imaging,
-    ViewCell,
-    fit_candidate,
-)
+from cryolattice_analyzer.ranking.candidate_fit import QUICK, THOROUGH, CandidateFit, fit_candidate
+from cryolattice_analyzer.ranking.imaging_conditions import Imaging, ViewCell
 from cryolattice_analyzer.ranking.lens_search import LensStart
 from cryolattice_analyzer.ranking.lens_starts import (
     GLOBAL_TRIGGER,

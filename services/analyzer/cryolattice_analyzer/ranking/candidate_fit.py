@@ -7,47 +7,23 @@ work.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.ranking.candidate_beams import (
-    CandidateBeams,
-    distinct_settings,
-    interpolate_thickness,
-    lattice_operations,
+from cryolattice_analyzer.ranking.candidate_beams import CandidateBeams
+from cryolattice_analyzer.ranking.candidate_fitter import (
+    COARSE_STEP_ANGSTROM,
+    CandidateFitter,
+    Mode,
 )
-from cryolattice_analyzer.ranking.cell_fit import CellFits, Prior, fit_cells
-from cryolattice_analyzer.ranking.cell_model import CellModel, cell_model, predict
-from cryolattice_analyzer.ranking.imaging_conditions import (
-    Imaging,
-    ViewCell,
-    prior_mean,
-    prior_width,
-)
-from cryolattice_analyzer.ranking.lens_search import LensStart, screen
+from cryolattice_analyzer.ranking.cell_fit import CellFits
+from cryolattice_analyzer.ranking.imaging_conditions import Imaging, ViewCell, prior_width
+from cryolattice_analyzer.ranking.lens_search import LensStart
 from cryolattice_analyzer.ranking.observation import Observation
 
-__all__ = [
-    "CandidateFit",
-    "Imaging",
-    "ViewCell",
-    "correlation",
-    "fine_thicknesses",
-    "fit_candidate",
-]
-
-# Beams beyond this hardly reach the image through the envelopes.
-BEAM_LIMIT_PER_ANGSTROM = 0.9
-SCREEN_BEAMS_PER_ANGSTROM = 0.62
-LOW_RESOLUTION_PER_ANGSTROM = 0.45
-# Thicknesses are screened no finer and fitted no coarser than this.
-COARSE_STEP_ANGSTROM = 14.0
-FINE_STEP_ANGSTROM = 4.8
 # Modes this much worse than a candidate's best (in chi2) are not refined further, unless the best
 # itself is far off, when it is a share of its chi2.
 KEPT_CHI2 = 40.0
@@ -55,7 +31,6 @@ KEPT_SHARE = 0.5
 REFINED_SHARE = 0.15
 # A candidate this far off (chi2 per term) is hopeless: its thickness is not refined.
 HOPELESS = 30.0
-LENS_APART = 200.0
 # Times that the best thickness may wander to the end of those fitted, and the fit be extended.
 EXTENSIONS = 4
 
@@ -119,157 +94,11 @@ class CandidateFit:
     terms: int
 
 
-@dataclass(frozen=True)
-class _Mode:
-    setting: int
-    thickness: int
-    start: LensStart
-    parameters: NDArray[np.float64]
-    gain: float = 0.0
-
-
-class _Fitter:
-    """Models and beams of one candidate in all its settings."""
-
-    def __init__(
-        self,
-        observation: Observation,
-        beams: CandidateBeams,
-        cell: ViewCell,
-        imaging: Imaging,
-    ) -> None:
-        self.observation = observation
-        self.imaging = imaging
-        self.low = observation.within(
-            max(LOW_RESOLUTION_PER_ANGSTROM, float(np.sqrt(observation.g_square.min())) * 1.01)
-        )
-        self.sigma = observation.sigma
-        self.low_sigma = self.low.sigma
-        ideal = (beams.hk / np.array(beams.repeats)) @ cell.reciprocal
-        square = (ideal**2).sum(axis=1)
-        self.kept = square <= BEAM_LIMIT_PER_ANGSTROM**2
-        self.screened = square <= SCREEN_BEAMS_PER_ANGSTROM**2
-        operations = lattice_operations(cell.a_angstrom, cell.b_angstrom, cell.gamma_deg)
-        self.settings = distinct_settings(beams, observation.supercell, operations)
-        self.thickness = fine_thicknesses(beams.thickness_angstrom)
-        self.psi = interpolate_thickness(
-            beams, square, imaging.wavelength_angstrom, self.thickness
-        ).astype(np.complex64)
-        wanted = np.arange(
-            self.thickness[0], self.thickness[-1] + COARSE_STEP_ANGSTROM, COARSE_STEP_ANGSTROM
-        )
-        self.coarse = np.unique(np.abs(self.thickness[:, None] - wanted).argmin(axis=0))
-
-    def model(self, orders: NDArray[np.int64], observation: Observation, nodes: int) -> CellModel:
-        return cell_model(
-            orders,
-            observation.hk,
-            observation.reciprocal,
-            wavelength_angstrom=self.imaging.wavelength_angstrom,
-            cs_mm=self.imaging.cs_mm,
-            focal_spread_angstrom=self.imaging.focal_spread_angstrom,
-            nodes=nodes,
-        )
-
-    def screen(self, setting: int, starts: list[LensStart], keep: int) -> list[_Mode]:
-        """Best lenses of each coarse thickness in one setting, by correlation."""
-        model = self.model(self.settings[setting][1][self.screened], self.low, 1)
-        spread = 0.5 * (model.slopes[0] * self.imaging.focal_spread_angstrom) ** 2
-        mean = prior_mean(self.imaging, starts[0])
-        envelope = np.exp(-spread - 0.25 * mean[6] * model.square)
-        psi = self.psi[self.coarse][:, self.screened] * envelope.astype(np.complex64)
-        result = screen(model, psi, [s.lens for s in starts], self.low.coefficients, self.low_sigma)
-        weight = np.array([s.log_weight for s in starts])
-        hinted = weight > weight.min()
-        modes = []
-        for row, thickness in enumerate(self.coarse):
-            ranked = np.argsort(-(result.gain[row] + 2 * weight))
-            chosen = _apart(ranked, starts, keep)
-            # A lens that rings hint at stays in the race, though others on the grid lie nearer to
-            # one of the defoci at which the crystal's image repeats.
-            if hinted.any() and not hinted[chosen].any():
-                chosen.append(int(ranked[hinted[ranked]][0]))
-            for index in chosen:
-                parameters = prior_mean(self.imaging, starts[index])
-                parameters[3:5] = result.shift[row, index]
-                gain = float(result.gain[row, index] + 2 * weight[index])
-                modes.append(_Mode(setting, int(thickness), starts[index], parameters, gain))
-        return modes
-
-    def predict(self, mode: _Mode) -> NDArray[np.complex128]:
-        """Coefficients of one mode, with all the beams kept."""
-        model = self.model(self.settings[mode.setting][1][self.kept], self.observation, 3)
-        psi = self.psi[mode.thickness][None, self.kept]
-        return np.asarray(predict(model, psi, mode.parameters[None])[0])
-
-    def fit(
-        self, modes: list[_Mode], *, low: bool, iterations: int
-    ) -> tuple[list[_Mode], CellFits]:
-        """Refine modes; they come back in the same order."""
-        observation, sigma = (self.low, self.low_sigma) if low else (self.observation, self.sigma)
-        size = len(modes)
-        parameters, hessian = np.zeros((size, 8)), np.zeros((size, 8, 8))
-        chi2, penalty = np.zeros(size), np.zeros(size)
-        # All starts of one call share the widths of the prior.
-        groups: dict[tuple[int, float, float], list[int]] = {}
-        for i, m in enumerate(modes):
-            key = (m.setting, m.start.defocus_sd_angstrom, m.start.astigmatism_sd_angstrom)
-            groups.setdefault(key, []).append(i)
-        for (setting, _, _), members in groups.items():
-            beams = self.screened if low else self.kept
-            model = self.model(self.settings[setting][1][beams], observation, 3)
-            prior = Prior(
-                np.stack([prior_mean(self.imaging, modes[i].start) for i in members]),
-                prior_width(self.imaging, modes[members[0]].start),
-            )
-            fits = fit_cells(
-                model,
-                self.psi[[modes[i].thickness for i in members]][:, beams],
-                observation.coefficients,
-                sigma,
-                np.stack([modes[i].parameters for i in members]),
-                prior,
-                iterations=iterations,
-            )
-            parameters[members], hessian[members] = fits.parameters, fits.hessian
-            chi2[members] = fits.chi2
-            penalty[members] = fits.penalty + [-2 * modes[i].start.log_weight for i in members]
-        fitted = [
-            _Mode(m.setting, m.thickness, m.start, p)
-            for m, p in zip(modes, parameters, strict=True)
-        ]
-        return fitted, CellFits(parameters, chi2, penalty, hessian)
-
-
-def _apart(ranked: NDArray[np.intp], starts: list[LensStart], keep: int) -> list[int]:
-    """First of the ranked starts whose defoci differ enough to end in different optima."""
-    chosen: list[int] = []
-    for index in ranked:
-        defocus = starts[index].lens.defocus_angstrom
-        if all(abs(defocus - starts[c].lens.defocus_angstrom) >= LENS_APART for c in chosen):
-            chosen.append(int(index))
-            if len(chosen) == keep:
-                break
-    return chosen
-
-
 def correlation(observed: NDArray[np.complex128], predicted: NDArray[np.complex128]) -> float:
     """Correlation of two images of zero mean from their half sets of coefficients, at least 0."""
     norm = float(np.linalg.norm(observed) * np.linalg.norm(predicted))
     cross = float(np.vdot(observed, predicted).real)
     return max(cross / norm, 0.0) if norm > 0 else 0.0
-
-
-def fine_thicknesses(simulated: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the simulated thicknesses, with more in between where they are far apart."""
-    knots = np.concatenate([[0.0], simulated])
-    parts = [
-        np.linspace(low, high, max(1, math.ceil((high - low) / FINE_STEP_ANGSTROM)) + 1)[1:]
-        for low, high in pairwise(knots)
-    ]
-    # Nothing thinner than half the first simulated thickness is claimed.
-    fine = np.concatenate(parts)
-    return np.asarray(fine[fine >= 0.5 * simulated[0]])
 
 
 def fit_candidate(
@@ -303,7 +132,7 @@ def fit_candidate(
     """
     if not starts:
         raise InvalidInputError("no lens to start from", field="ctf")
-    fitter = _Fitter(observation, beams, cell, imaging)
+    fitter = CandidateFitter(observation, beams, cell, imaging)
     modes = [
         mode
         for setting in range(len(fitter.settings))
@@ -348,8 +177,8 @@ def fit_candidate(
 
 
 def _best(
-    modes: list[_Mode], fits: CellFits, share: float, most: int, *, spread: bool
-) -> list[_Mode]:
+    modes: list[Mode], fits: CellFits, share: float, most: int, *, spread: bool
+) -> list[Mode]:
     """Modes near the best; with ``spread``, also the best of each setting and thickness."""
     total = fits.chi2 + fits.penalty
     order = np.argsort(total)
@@ -375,7 +204,7 @@ def _joined(first: CellFits, second: CellFits) -> CellFits:
     )
 
 
-def _neighbours(modes: list[_Mode], fitter: _Fitter) -> list[_Mode]:
+def _neighbours(modes: list[Mode], fitter: CandidateFitter) -> list[Mode]:
     """Each mode at the fine thicknesses around its own, nearest first by thickness."""
     reach = 1.01 * COARSE_STEP_ANGSTROM
     if len(fitter.coarse) > 1:
@@ -389,12 +218,12 @@ def _neighbours(modes: list[_Mode], fitter: _Fitter) -> list[_Mode]:
             if key not in nearest or distance < nearest[key][1] - 1e-6:
                 nearest[key] = (rank, distance)
     return [
-        _Mode(setting, thickness, modes[rank].start, modes[rank].parameters)
+        Mode(setting, thickness, modes[rank].start, modes[rank].parameters)
         for (setting, thickness), (rank, _) in nearest.items()
     ]
 
 
-def _unique(order: NDArray[np.intp], modes: list[_Mode]) -> NDArray[np.intp]:
+def _unique(order: NDArray[np.intp], modes: list[Mode]) -> NDArray[np.intp]:
     """Keep the best of each setting and thickness."""
     seen: set[tuple[int, int]] = set()
     kept = []
@@ -406,7 +235,7 @@ def _unique(order: NDArray[np.intp], modes: list[_Mode]) -> NDArray[np.intp]:
     return np.array(kept, dtype=np.intp)
 
 
-def _log_volume(hessian: NDArray[np.float64], mode: _Mode, imaging: Imaging) -> float:
+def _log_volume(hessian: NDArray[np.float64], mode: Mode, imaging: Imaging) -> float:
     """Log of sqrt(det(2 pi H^-1)) times the prior's density at its centre (1 for shifts)."""
     width = prior_width(imaging, mode.start)
     finite = width[np.isfinite(width)]

@@ -15,12 +15,7 @@ from cryolattice_analyzer.lens.transfer import Lens
 from cryolattice_analyzer.ranking.candidate_beams import (
     CandidateBeams,
 )
-from cryolattice_analyzer.ranking.candidate_fit import (
-    CandidateFit,
-    Imaging,
-    ViewCell,
-    fit_candidate,
-)
+from cryolattice_analyzer.ranking.candidate_fit import CandidateFit, fit_candidate
 from cryolattice_analyzer.ranking.cell_model import (
     ALPHA,
     B_FACTOR,
@@ -30,6 +25,7 @@ from cryolattice_analyzer.ranking.cell_model import (
     SHIFT_U,
     SHIFT_V,
 )
+from cryolattice_analyzer.ranking.imaging_conditions import Imaging, ViewCell
 from cryolattice_analyzer.ranking.lens_search import LensStart
 from cryolattice_analyzer.ranking.lens_starts import (
     fitted_lens,

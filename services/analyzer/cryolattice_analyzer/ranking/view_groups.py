@@ -15,9 +15,7 @@ from cryolattice_analyzer.ranking.candidate_beams import (
     lattice_operations,
     on_supercell,
 )
-from cryolattice_analyzer.ranking.candidate_fit import (
-    ViewCell,
-)
+from cryolattice_analyzer.ranking.imaging_conditions import ViewCell
 
 
 def view_groups(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cryolattice_analyzer.jobs.rank import RankTiles
 from cryolattice_analyzer.ranking.candidate_beams import lattice_operations
-from cryolattice_analyzer.ranking.candidate_fit import CandidateFit, ViewCell
+from cryolattice_analyzer.ranking.candidate_fit import CandidateFit
 from cryolattice_analyzer.ranking.cell_model import SHIFT_U, SHIFT_V
+from cryolattice_analyzer.ranking.imaging_conditions import ViewCell
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:
