@@ -226,7 +226,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     if given.only != "memory":
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=50)
+        # one of its own, whatever else runs on this machine
+        ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=50)
         compare(counts, given.rounds, given.periods, given.engine)
         ray.shutdown()
     if given.only != "time":
