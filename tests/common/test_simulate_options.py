@@ -78,6 +78,14 @@ def test_a_transfer_function_in_each_form(tmp_path: Path) -> None:
         ({"seed": -1}, "seed"),
         ({"seed": 2**64}, "seed"),
         ({"supercell": (0, 1, 1)}, "supercell"),
+        ({"supercell": 2}, "supercell"),
+        ({"zone_axis": (1, 1)}, "zone_axis"),
+        ({"zone_axis": (1, 1, 0.5)}, "zone_axis"),
+        ({"image_size_px": (8, 8, 8)}, "image_size_px"),
+        ({"thicknesses_angstrom": [50, -5]}, "thickness"),
+        ({"greatest_thickness_angstrom": -5}, "thickness_max"),
+        ({"thickness_step_angstrom": float("nan")}, "thickness_step"),
+        ({"shown_thickness_angstrom": 0}, "show"),
         ({"image_size_px": (-3, 4)}, "width_px"),
         ({"image_size_px": (4, 8193)}, "height_px"),
         ({"pattern_px": 1}, "pattern_px"),
@@ -91,6 +99,19 @@ def test_what_cannot_be_is_said_at_once(given: dict[str, Any], field: str) -> No
     with pytest.raises(InvalidInputError) as caught:
         SimulateOptions(**given)
     assert caught.value.field == field
+
+
+def test_the_thickness_that_a_report_shows() -> None:
+    series = [18.8, 37.6, 56.4]
+    assert SimulateOptions().shown(series) == (None, [])
+    assert SimulateOptions(shown_thickness_angstrom=37.6).shown(series) == (37.6, [])
+    nearest, remarks = SimulateOptions(shown_thickness_angstrom=65).shown(series)
+    assert nearest == 56.4
+    assert remarks == ["the report shows 56.4 angstrom, the nearest to 65"]
+    for asked, simulated in ((66, series), (9, series), (999, [100.0])):
+        with pytest.raises(InvalidInputError, match=f"show is {asked} angstrom") as caught:
+            SimulateOptions(shown_thickness_angstrom=asked).shown(simulated)
+        assert caught.value.field == "show"
 
 
 def test_debye_waller_factors() -> None:

@@ -103,6 +103,7 @@ def test_a_mistake_has_its_field_and_line(
     ("text", "field", "says"),
     [
         ("energy_kev: 300", "models", "name a models dataset"),
+        ("modelz: m", "modelz", "did you mean models?"),
         ("models: {parent: a.cif}", "models", "lack supercell"),
         ("models: {parent: a.cif, supercell: 2}", "models.supercell", "[2, 2, 1]"),
         ("models: {parent: a.cif, supercell: [2, x, 1]}", "models.supercell", "whole numbers"),

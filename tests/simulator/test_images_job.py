@@ -79,6 +79,14 @@ def test_defaults_hold_every_frequency_of_two_cells(root: ArrayStore, context: J
     assert sum(array.nbytes for array in found.data_vars.values()) <= 1.1 * estimate.store_bytes
 
 
+def test_a_seed_counts_only_where_there_is_noise(root: ArrayStore) -> None:
+    quiet = asked(camera={"seed": 3})
+    noisy = asked(camera={"seed": 3, "dose_e_per_angstrom2": 20})
+    for spec in (quiet, noisy):
+        prepare_images(spec, Inputs(root))
+    assert (quiet.camera.seed, noisy.camera.seed) == (0, 3)
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "says"),
     [

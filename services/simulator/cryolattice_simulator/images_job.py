@@ -129,6 +129,8 @@ def _fill_camera(
         require_positive(
             camera.dose_e_per_angstrom2, field="dose_e_per_angstrom2", unit="e/angstrom^2"
         )
+    else:
+        camera.ClearField("seed")  # without noise it makes no other images
     camera.spot_sigma_per_angstrom = (
         camera.spot_sigma_per_angstrom or _SPOT_PX * 2 * k_max / camera.pattern_px
     )

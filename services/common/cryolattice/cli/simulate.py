@@ -214,8 +214,8 @@ def simulate(
         float | None,
         typer.Option(
             metavar="T",
-            help="Thickness of the report's exit wave, pattern and image, angstrom; the middle of "
-            "the series unless given.",
+            help="Thickness of the report's exit wave, pattern and image, angstrom: the nearest of "
+            "the series; its middle unless given.",
         ),
     ] = None,
     out: Out = None,

@@ -146,8 +146,9 @@ def simulate(
         )
     question = sweep_question(lab, structure, options, follow)
     sweep = question.request.spec
+    shown, remarks = options.shown(sweep.thicknesses_angstrom)
     beams = lab.run_job(lab.simulator.CreateSweepJob, question.request, follow("multislice"))
-    warnings = [*question.remarks, *verification_of(lab, beams).get("warnings", [])]
+    warnings = [*question.remarks, *remarks, *verification_of(lab, beams).get("warnings", [])]
     images = lab.run_job(
         lab.simulator.CreateImagesJob,
         simulator_pb2.CreateImagesJobRequest(
@@ -167,7 +168,7 @@ def simulate(
         beams=beams,
         images=images,
         title=f"Simulation of {structure.name}",
-        thickness_angstrom=options.shown_thickness_angstrom,
+        thickness_angstrom=shown,
         warnings=warnings,
     )
     if options.beside_parent:

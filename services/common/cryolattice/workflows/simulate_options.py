@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
 
 from cryolattice.errors import InvalidInputError
 from cryolattice.workflows.mtf import read_mtf
@@ -102,6 +104,8 @@ class SimulateOptions:
     _mtf: simulator_pb2.Mtf = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self._check_sizes()
+        self._check_thicknesses()
         for name in ("cs_mm", "astigmatism_angstrom", "astigmatism_angle_deg"):
             if not math.isfinite(getattr(self, name)):
                 raise InvalidInputError(f"{name} must be a finite number", field=name)
@@ -134,6 +138,15 @@ class SimulateOptions:
             raise InvalidInputError(
                 f"seed is {self.seed}: give a whole number from 0 to 2^64 - 1", field="seed"
             )
+        object.__setattr__(self, "_mtf", read_mtf(self.mtf))
+
+    def _check_sizes(self) -> None:
+        for name, count in (("supercell", 3), ("zone_axis", 3), ("image_size_px", 2)):
+            value = getattr(self, name)
+            if value is not None and not _whole_numbers(value, count):
+                raise InvalidInputError(
+                    f"{name} is {value}: give {count} whole numbers", field=name
+                )
         if min(self.supercell) < 1:
             raise InvalidInputError(
                 f"supercell is {' '.join(map(str, self.supercell))}: give whole numbers of at "
@@ -147,7 +160,18 @@ class SimulateOptions:
                 raise InvalidInputError(
                     f"{name} is {edge}: choose {_EDGES_PX[0]} to {_EDGES_PX[-1]}", field=name
                 )
-        object.__setattr__(self, "_mtf", read_mtf(self.mtf))
+
+    def _check_thicknesses(self) -> None:
+        for name, thickness in (
+            *(("thickness", each) for each in self.thicknesses_angstrom),
+            ("thickness_max", self.greatest_thickness_angstrom),
+            ("thickness_step", self.thickness_step_angstrom),
+            ("show", self.shown_thickness_angstrom),
+        ):
+            if thickness is not None and not (math.isfinite(thickness) and thickness > 0):
+                raise InvalidInputError(
+                    f"{name} is {thickness:g} angstrom: give a positive thickness", field=name
+                )
 
     @property
     def defoci(self) -> list[float]:
@@ -163,7 +187,7 @@ class SimulateOptions:
         Raises
         ------
         InvalidInputError
-            A thickness that is not positive, or none below the greatest.
+            None is below the greatest.
         """
         if not repeats:
             asked = [t for t in self.thicknesses_angstrom if t > period_angstrom + 0.5]
@@ -174,11 +198,6 @@ class SimulateOptions:
             return thickness_series(period_angstrom, greatest, step), []
         chosen: dict[int, float] = {}
         for asked_for in self.thicknesses_angstrom:
-            if not (math.isfinite(asked_for) and asked_for > 0):
-                raise InvalidInputError(
-                    f"thickness is {asked_for:g} angstrom: give a positive thickness",
-                    field="thickness",
-                )
             chosen[max(1, round(asked_for / period_angstrom))] = asked_for
         taken = {count: round(count * period_angstrom, 6) for count in sorted(chosen)}
         moved = any(abs(taken[n] - chosen[n]) > _SAME_THICKNESS_ANGSTROM for n in taken)
@@ -188,6 +207,30 @@ class SimulateOptions:
             f"whole numbers of periods were taken, {', '.join(f'{t:g}' for t in taken.values())}"
         )
         return list(taken.values()), [remark] if moved or merged else []
+
+    def shown(self, simulated_angstrom: Sequence[float]) -> tuple[float | None, list[str]]:
+        """Return which of these thicknesses the report shows, and a remark where it is another.
+
+        Raises
+        ------
+        InvalidInputError
+            The one that was asked for is further outside than half a step.
+        """
+        asked_for = self.shown_thickness_angstrom
+        if asked_for is None:
+            return None, []
+        first, last = simulated_angstrom[0], simulated_angstrom[-1]
+        step = last - simulated_angstrom[-2] if len(simulated_angstrom) > 1 else last
+        if not first / 2 <= asked_for <= last + step / 2:
+            simulated = f"{first:g}" if first == last else f"{first:g} to {last:g}"
+            raise InvalidInputError(
+                f"show is {asked_for:g} angstrom, far from what is simulated, {simulated}: choose "
+                "one of these, or simulate others",
+                field="show",
+            )
+        nearest = min(simulated_angstrom, key=lambda one: abs(one - asked_for))
+        remark = f"the report shows {nearest:g} angstrom, the nearest to {asked_for:g}"
+        return nearest, [remark] if abs(nearest - asked_for) > _SAME_THICKNESS_ANGSTROM else []
 
     def objective(self) -> simulator_pb2.Objective:
         """Return the message of the lens."""
@@ -213,3 +256,8 @@ class SimulateOptions:
             seed=self.seed,
             pattern_px=self.pattern_px,
         )
+
+
+def _whole_numbers(value: Any, count: int) -> bool:
+    numbers = list(value) if isinstance(value, Iterable) else []
+    return len(numbers) == count and all(isinstance(number, Integral) for number in numbers)

@@ -64,14 +64,14 @@ def read_sweep(source: Path | str | Mapping[str, Any]) -> SweepQuestion:
     """
     file = SpecFile(source)
     entries = dict(file.entries)
+    spec = simulator_pb2.SweepSpec()
+    names = [name for name in spec.DESCRIPTOR.fields_by_name if name != "engine_revision"]
+    file.known(entries, names)
     node = entries.pop("models", None)
     if node is None:
         raise file.error(
             "models", "are not given: name a models dataset, or give a parent and a supercell"
         )
-    spec = simulator_pb2.SweepSpec()
-    names = [name for name in spec.DESCRIPTOR.fields_by_name if name != "engine_revision"]
-    file.known(entries, names)
     file.fill(spec, entries)
     return SweepQuestion(_models(file, node), spec, file)
 
