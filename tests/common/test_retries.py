@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,7 +25,9 @@ from cryolattice.errors import JobNotActiveError, ServerUnavailableError
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
+from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_PLAIN, UploadHeader
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.cutting_proxy import cutting_proxy
 from tests.queued import queue_models_job
 from tests.servers import free_port
 
@@ -96,6 +99,35 @@ def test_what_would_be_refused_a_second_time_is_not_repeated(
     with pytest.raises(ServerUnavailableError):
         connection.delete_job(name)
     assert handler.calls == {"DeleteJob": 1}
+
+
+def test_an_upload_whose_connection_breaks_is_begun_again(lab: Connection, tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    path.write_bytes(os.urandom(3 << 20))
+    header = UploadHeader(role=FILE_ROLE_PLAIN)
+    with (
+        cutting_proxy(lab.address.removeprefix("unix:"), cuts=2) as proxy,
+        Connection(proxy.address, settings=lab.settings) as connection,
+    ):
+        ref = connection.upload(path, header)
+        assert proxy.connections == 3
+    assert ref == lab.upload(path, header)
+    assert lab.open_ref(ref).file(path.name) == path.read_bytes()
+
+
+def test_an_upload_whose_connection_always_breaks_ends(
+    lab: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cryolattice.client.dataset_calls._PAUSES_SECONDS", (0.01, 0.01))
+    path = tmp_path / "large.bin"
+    path.write_bytes(os.urandom(3 << 20))
+    with (
+        cutting_proxy(lab.address.removeprefix("unix:"), cuts=100) as proxy,
+        Connection(proxy.address, settings=lab.settings) as connection,
+        pytest.raises(ServerUnavailableError, match=r"broke 3 times before large.bin \(3.15 MB\)"),
+    ):
+        connection.upload(path, UploadHeader(role=FILE_ROLE_PLAIN))
+    assert proxy.connections >= 3
 
 
 def test_every_call_has_a_deadline_but_streams() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -11,12 +12,15 @@ from typing import BinaryIO
 from cryolattice.client.calling import Calling
 from cryolattice.client.calls import call
 from cryolattice.client.companions import companions_of
-from cryolattice.errors import UnreadableFileError
+from cryolattice.errors import ServerUnavailableError, UnreadableFileError
 from cryolattice.store.manifest import MANIFEST_KEY
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1 import dataset_pb2, dataset_service_pb2
 
 _PART_BYTES = 1 << 20
+# gRPC repeats by itself only what it still holds, which is less than a file; each of these attempts
+# also waits, as every call does, until a server that starts anew is back
+_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
 
 class DatasetCalls(Calling):
@@ -75,6 +79,8 @@ class DatasetCalls(Calling):
     ) -> dataset_pb2.DatasetRef:
         """Take a file up, and the companions that lie beside it (`companions_of`).
 
+        Begun again where the connection breaks: the same file makes the same dataset.
+
         Parameters
         ----------
         path : Path
@@ -86,12 +92,38 @@ class DatasetCalls(Calling):
         ------
         UnreadableFileError
             The file cannot be opened.
+        ServerUnavailableError
+            The connection broke every time.
         CryolatticeError
             What the server found wrong with it.
         """
         self._require_server()
         header.parent = self.parent
         header.file_name = path.name
+        for pause_seconds in (*_PAUSES_SECONDS, None):
+            try:
+                dataset = self._send(path, header)
+                break
+            except ServerUnavailableError as error:
+                # one that took too long would do so again
+                if "code" in error.metadata:
+                    raise
+                if pause_seconds is None:
+                    raise ServerUnavailableError(
+                        f"the connection to {self.address} broke {len(_PAUSES_SECONDS) + 1} times "
+                        f"before {path.name} ({path.stat().st_size / 1e6:.3g} MB) was there: look "
+                        "whether the server runs, and whether a proxy before it limits how much "
+                        "may be sent"
+                    ) from error
+                time.sleep(pause_seconds)
+        return dataset_pb2.DatasetRef(
+            name=dataset.name,
+            kind=dataset.kind,
+            uri=dataset.uri,
+            manifest_sha256=dataset.manifest_sha256,
+        )
+
+    def _send(self, path: Path, header: dataset_service_pb2.UploadHeader) -> dataset_pb2.Dataset:
         with ExitStack() as stack:
             files = [stack.enter_context(_opened(one)) for one in (path, *companions_of(path))]
 
@@ -107,13 +139,8 @@ class DatasetCalls(Calling):
                         yield dataset_service_pb2.UploadFileRequest(data=data)
 
             response = call(self.address, self._datasets.UploadFile, parts())
-        dataset = response.dataset
-        return dataset_pb2.DatasetRef(
-            name=dataset.name,
-            kind=dataset.kind,
-            uri=dataset.uri,
-            manifest_sha256=dataset.manifest_sha256,
-        )
+        dataset: dataset_pb2.Dataset = response.dataset
+        return dataset
 
 
 def _opened(path: Path) -> BinaryIO:
