@@ -63,6 +63,14 @@ def test_identify(lab: cryolattice.Lab, command: Command, tmp_path: Path) -> Non
         *("--dose", 22, "--energy-kev", 300, "--cs-mm", 2.7),
     )
     assert found.to_dict() == told
+    submitted = lab.submit_identification(
+        *(DATA / "micrograph_a.mrc", PARENT, (2, 2, 1)),
+        dose_e_per_angstrom2=22,
+        energy_kev=300,
+        cs_mm=2.7,
+    )
+    assert submitted.advance(), "every step is in the store"
+    assert submitted.wait() == found
     assert found.verdict == "ordered"
     assert found.best is not None
     assert found.best == found.ranking[0]
@@ -128,14 +136,19 @@ def test_simulate(lab: cryolattice.Lab, command: Command) -> None:
 
 def test_lens_lattice_and_cell(lab: cryolattice.Lab) -> None:
     micrograph = DATA / "micrograph_a.mrc"
-    cell = lab.average(micrograph, parent=PARENT, zone_axes="c")
+    submitted = lab.submit_average(micrograph, parent=PARENT, zone_axes="c")
+    cell = submitted.wait()
+    assert [job.kind for job in submitted.jobs] == ["lattice", "average"]
+    assert lab.average(micrograph, parent=PARENT, zone_axes="c") == cell
     assert cell.cell is not None
     assert cell.cell.a_angstrom == pytest.approx(9.40, rel=1e-3)
     assert cell.dataset["image"].dims == ("v", "u")
     # the lattice under it is in the store by now
-    lattice = lab.lattice(micrograph, parent=PARENT)
+    asked = lab.submit_lattice(micrograph, parent=PARENT)
+    assert asked.advance()
+    lattice = asked.wait()
     assert lattice.dataset in cell.dataset.inputs
     assert lattice.lattices[0].superlattice == (2, 2)
-    lens = lab.ctf(micrograph, energy_kev=300, cs_mm=2.7)
+    lens = lab.submit_ctf(micrograph, energy_kev=300, cs_mm=2.7).wait()
     assert not lens.found, "the example has no amorphous film"
     assert lens.warnings

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cryolattice.client.connection import Connection
 from cryolattice.client.datasets import Dataset
 from cryolattice.client.jobs import Job
 from cryolattice.client.progress import Follower, choose_follower
+from cryolattice.client.submitted import Steps, Submitted
 from cryolattice.workflows.steps import Answer, make_report
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Asking:
     def __init__(self, connection: Connection, *, show_progress: bool = True) -> None:
         self.connection = connection
         self.show_progress = show_progress
+        # through which a question is asked that is not waited for
+        self.steps: Steps | None = None
 
     def submit(self, create: Callable[..., Any], request: Any) -> Job:
         """Create a job of any kind and return it at once.
@@ -53,10 +57,15 @@ class Asking:
         message = self.connection.submit_job(create, request)
         return Job(self.connection, message, show_progress=self.show_progress)
 
+    def _submitted[Answer](self, ask: Callable[[Self], Answer]) -> Submitted[Answer]:
+        submitted = Submitted(copy.copy(self), ask)
+        submitted.advance()
+        return submitted
+
     @contextmanager
     def _waiting(self) -> Iterator[tuple[Connection, Follower]]:
-        connection = self.connection.scoped()
-        with choose_follower(quiet=not self.show_progress) as follow:
+        connection = self.steps or self.connection.scoped()
+        with choose_follower(quiet=self.steps is not None or not self.show_progress) as follow:
             try:
                 yield connection, follow
             except KeyboardInterrupt:

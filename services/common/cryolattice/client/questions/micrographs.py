@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cryolattice.client.questions.asking import Asking, Clusters, FilePath, as_path
 from cryolattice.client.results.identification import Identification
 from cryolattice.client.results.imaging import AveragedCell, Ctf, Lattices
+from cryolattice.client.submitted import Submitted
 from cryolattice.workflows.average import AverageOptions, average_cell
 from cryolattice.workflows.cascade import Cascade
 from cryolattice.workflows.ctf import CtfOptions, measure_ctf
@@ -283,3 +284,29 @@ class MicrographQuestions(Asking):
             dataset=self._dataset_of(answer),
             make_report=self._report_of(answer),
         )
+
+    def submit_identification(
+        self,
+        micrograph: FilePath,
+        parent: FilePath,
+        supercell: tuple[int, int, int],
+        **options: Any,
+    ) -> Submitted[Identification]:
+        """Start what `identify` does, and return at once; arguments as there.
+
+        Everything is checked and the micrograph taken up first. So it is with `submit_ctf`,
+        `submit_lattice` and `submit_average`.
+        """
+        return self._submitted(lambda lab: lab.identify(micrograph, parent, supercell, **options))
+
+    def submit_ctf(self, image: FilePath, **options: Any) -> Submitted[Ctf]:
+        """Start what `ctf` does, and return at once; arguments as there."""
+        return self._submitted(lambda lab: lab.ctf(image, **options))
+
+    def submit_lattice(self, micrograph: FilePath, **options: Any) -> Submitted[Lattices]:
+        """Start what `lattice` does, and return at once; arguments as there."""
+        return self._submitted(lambda lab: lab.lattice(micrograph, **options))
+
+    def submit_average(self, micrograph: FilePath, **options: Any) -> Submitted[AveragedCell]:
+        """Start what `average` does, and return at once; arguments as there."""
+        return self._submitted(lambda lab: lab.average(micrograph, **options))
