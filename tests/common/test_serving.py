@@ -15,6 +15,7 @@ from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     InvalidInputError,
 )
+from cryolattice.server.serving import is_loopback
 from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
@@ -63,3 +64,8 @@ def test_reflection_lists_every_service(channel: grpc.Channel) -> None:
     listed = {service.name for service in response.list_services_response.service}
     assert {*_services(), "cryolattice_api.common.v1.DatasetService"} <= listed
     assert "grpc.health.v1.Health" in listed
+
+
+def test_which_addresses_other_machines_reach() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]")))
+    assert not any(map(is_loopback, ("0.0.0.0", "[::]", "10.0.0.7", "facility.example.org")))

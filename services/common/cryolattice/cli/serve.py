@@ -14,7 +14,10 @@ def serve(
         list[str], typer.Argument(metavar="SERVICE...", help="modeler, simulator, analyzer or all.")
     ],
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+        str,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 lets other machines in, whoever they are."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
         int | None,

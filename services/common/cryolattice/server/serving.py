@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -184,5 +185,20 @@ async def serve_until_signal(
                 services=[service.name for service in services],
                 store=settings.store_url,
             )
+            if not is_loopback(host):
+                log.warning(
+                    "open to other machines",
+                    address=address,
+                    meaning="whoever reaches this port may read, compute and cancel, and nothing "
+                    "is encrypted: keep it inside a network that you trust, or put a tunnel "
+                    "before it (docs/operator.md)",
+                )
             await stop.wait()
             log.info("stopping")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on this address."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"
