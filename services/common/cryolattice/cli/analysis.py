@@ -49,6 +49,14 @@ def identify(
     thickness_step: Annotated[
         float | None, typer.Option(help="Angstrom; one period along the beam unless given.")
     ] = None,
+    debye_waller: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="B",
+            help="Tried for all atoms, angstrom^2; repeat it for several. 0.2, 0.5 and 1 unless "
+            "given.",
+        ),
+    ] = None,
     cluster: Clusters = None,
     cascade: Annotated[
         CascadeChoice,
@@ -63,6 +71,7 @@ def identify(
 ) -> None:
     """Say which ordering of the parent crystal a micrograph shows, and how sure that is."""
     from cryolattice.workflows.identify import (  # noqa: PLC0415
+        B_LEVELS_ANGSTROM2,
         IdentifyOptions,
     )
     from cryolattice.workflows.identify import identify as run  # noqa: PLC0415
@@ -77,6 +86,7 @@ def identify(
         greatest_thickness_angstrom=thickness_max,
         thickness_step_angstrom=thickness_step,
         clusters=parse_clusters(cluster),
+        b_levels_angstrom2=tuple(debye_waller) if debye_waller else B_LEVELS_ANGSTROM2,
         cascade=cascade.value,
     )
     with session(server, quiet=as_json) as (lab, follow):

@@ -264,10 +264,32 @@ def _search(
     result: dict[str, Any] = lab.open_ref(found.ranking).json("ranking.json")
     result["lattice"] = seen
     coarse = verification_of(lab, found.beams).get("warnings", [])
-    result["warnings"] = [*found.warnings, *coarse, *result["warnings"]]
+    levels = lab.open_ref(found.beams).array("b_level").tolist()
+    result["warnings"] = [
+        *found.warnings,
+        *coarse,
+        *result["warnings"],
+        *_edge_remark(result["best"]["b_angstrom2"], levels),
+    ]
     result["cascade"] = facts_of_cascade
     result["dataset"] = found.ranking.name
     return result
+
+
+def _edge_remark(best_b_angstrom2: float, levels: list[float]) -> list[str]:
+    """Say that a Debye-Waller factor outside of what was tried may fit better."""
+    edges = {max(levels): "largest"}
+    if min(levels) > B_LEVELS_ANGSTROM2[0]:  # no atom is at rest
+        edges[min(levels)] = "smallest"
+    if len(levels) == 1 or best_b_angstrom2 not in edges:
+        return []
+    further = 2 if best_b_angstrom2 == max(levels) else 0.5
+    tried = " ".join(f"--debye-waller {b:g}" for b in sorted([*levels, further * best_b_angstrom2]))
+    return [
+        f"the Debye-Waller factor that fits best, {best_b_angstrom2:g} angstrom^2, is the "
+        f"{edges[best_b_angstrom2]} of those tried: another may fit better, at another thickness; "
+        f"try {tried}"
+    ]
 
 
 def _find_lattice(
