@@ -210,6 +210,12 @@ def test_frozen_phonons_are_seeded_and_average_intensities(root: ArrayStore) -> 
             "outputs.exit_waves",
             "each energy",
         ),
+        ({"projection": "PROJECTION_FINITE"}, "engine", "wholly into their slices: choose ABTEM"),
+        (
+            {"engine": 0, "projection": "PROJECTION_FINITE", "b_levels_angstrom2": [0.0, 0.5]},
+            "projection",
+            "ask for axes.frozen_phonons",
+        ),
     ],
 )
 def test_mistakes_in_axes_and_outputs_are_named(
@@ -241,9 +247,27 @@ def test_outputs_need_an_orthogonal_cell(tmp_path: Path) -> None:
     root = open_store(f"file://{tmp_path}/store")
     write_models(root, [np.array([[EDGE, 0, 0], [1.0, EDGE, 0], [0, 0, 2.0]])])
     prepare_sweep(spec_of(), Inputs(root))
-    with pytest.raises(InvalidInputError, match="orthogonal supercell") as caught:
-        prepare_sweep(spec_of(outputs={"diffraction_patterns": True}), Inputs(root))
-    assert caught.value.field == "outputs"
+    for field, asked in (
+        ("outputs", {"outputs": {"diffraction_patterns": True}}),
+        ("engine", {"engine": simulator_pb2.ENGINE_ABTEM}),
+    ):
+        with pytest.raises(InvalidInputError, match="orthogonal supercell") as caught:
+            prepare_sweep(spec_of(**asked), Inputs(root))
+        assert caught.value.field == field
+
+
+def test_finite_projection_is_abtems(root: ArrayStore) -> None:
+    asked: dict[str, Any] = {"engine": 0, "selection": {"model_ids": ["m1"]}}
+    spec = spec_of(projection="PROJECTION_FINITE", **asked)
+    (remark,) = prepare_sweep(spec, Inputs(root)).remarks
+    assert "wholly into their slices: abTEM answers instead" in remark
+    finite = run(root, spec).array("psi")
+    plain = run(root, spec_of(**asked | {"engine": simulator_pb2.ENGINE_ABTEM})).array("psi")
+    assert 1e-4 < np.linalg.norm(finite - plain) / np.linalg.norm(plain) < 0.05
+    infinite = spec_of(projection="PROJECTION_INFINITE", **asked)
+    same = spec_of(**asked)
+    assert not any(prepare_sweep(each, Inputs(root)).remarks for each in (infinite, same))
+    assert infinite == same, "the same question as without it"
 
 
 def test_only_the_chosen_models_are_simulated(root: ArrayStore) -> None:
@@ -261,12 +285,22 @@ def test_only_the_chosen_models_are_simulated(root: ArrayStore) -> None:
     assert not none.HasField("selection")
 
 
+def test_checks_count_in_the_estimate(root: ArrayStore) -> None:
+    spec = spec_of()
+    seconds = prepare_sweep(spec, Inputs(root)).core_seconds
+    models = sum(load_sweep(spec, Inputs(root)).cost_seconds)
+    # all 3 models again in abTEM, ten times as slow: the same slices, and a grid 1.5 times as fine
+    assert seconds == pytest.approx(models + 4 + 10 * (1 + 1.5**2) * models)
+
+
 def test_images_count_in_the_estimate(root: ArrayStore) -> None:
     many = simulator_pb2.Objective(defocus_angstrom=[float(i) for i in range(500)])
+    without = spec_of()
     plain, pictures = (
-        prepare_sweep(spec_of(outputs=outputs), Inputs(root))
-        for outputs in (None, simulator_pb2.SweepOutputs(images=[many]))
+        prepare_sweep(spec, Inputs(root))
+        for spec in (without, spec_of(outputs=simulator_pb2.SweepOutputs(images=[many])))
     )
     # 3 models, 2 planes, 500 defoci of 15 x 15 points
     assert pictures.store_bytes - plain.store_bytes == 3 * 2 * 500 * 15 * 15 * 4
-    assert pictures.core_seconds > 10 * plain.core_seconds
+    waves = sum(load_sweep(without, Inputs(root)).cost_seconds)
+    assert pictures.core_seconds - plain.core_seconds > 10 * waves

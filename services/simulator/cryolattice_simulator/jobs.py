@@ -20,10 +20,16 @@ from cryolattice_simulator.models_data import chosen_models
 from cryolattice_simulator.orders import beam_orders
 from cryolattice_simulator.projected_potential import projected_potential
 from cryolattice_simulator.sweep_axes import Conditions, read_axes
-from cryolattice_simulator.sweep_checks import SweepChecks
+from cryolattice_simulator.sweep_checks import IMPORT_SECONDS, SweepChecks
 from cryolattice_simulator.sweep_engine import sweep_engine, sweep_settings
 from cryolattice_simulator.sweep_outputs import OutputArrays
-from cryolattice_simulator.sweep_spec import cut_tiles, pass_seconds, peak_bytes, prepare_spec
+from cryolattice_simulator.sweep_spec import (
+    check_seconds,
+    cut_tiles,
+    pass_seconds,
+    peak_bytes,
+    prepare_spec,
+)
 
 if TYPE_CHECKING:
     from cryolattice.store.writer import DatasetWriter
@@ -34,13 +40,14 @@ if TYPE_CHECKING:
 def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     """Check a sweep spec and fill in its defaults."""
     names, structures, places = _chosen(spec, inputs)
-    prepare_spec(spec, structures)
+    remarks = prepare_spec(spec, structures)
     sweep = Sweep(spec, structures, names, places)
     return JobEstimate(
         tile_count=sum(map(len, sweep.rounds)),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
-        core_seconds=sum(sweep.cost_seconds),
+        core_seconds=sum(sweep.cost_seconds) + sweep.check_seconds,
         worker_peak_bytes=sweep.worker_peak_bytes,
+        remarks=remarks,
     )
 
 
@@ -110,6 +117,15 @@ class Sweep:
     def attributes(self) -> Mapping[str, Any]:
         """What the array group says of itself."""
         return self._outputs.attributes(self._model_ids) if self._outputs else {}
+
+    @property
+    def check_seconds(self) -> float:
+        """Estimate of what all checks take on one core, with the import of abTEM."""
+        passes = [
+            check_seconds(self._structures[check.model], self._spec)
+            for check in self._checks.checks
+        ]
+        return sum(passes) + IMPORT_SECONDS * len(self._checks.tiles)
 
     @property
     def worker_peak_bytes(self) -> int:

@@ -27,6 +27,8 @@ from cryolattice_simulator.verification import (
 
 # A few in one tile: each worker that checks imports abTEM, which takes seconds.
 _CHECKS_PER_TILE = 4
+# What that import takes.
+IMPORT_SECONDS = 4.0
 _ARRAYS = ("propagation_error", "potential_error")
 
 

@@ -37,8 +37,13 @@ _TILES_IN_BETWEEN = 128
 _TILES_AT_LEAST = 8
 
 
-def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure]) -> None:
+def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure]) -> list[str]:
     """Check a spec over these models and fill in its defaults, in place.
+
+    Returns
+    -------
+    list of str
+        What was decided where the spec left it open, and why.
 
     Raises
     ------
@@ -50,7 +55,7 @@ def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure])
     spec.sampling_angstrom = spec.sampling_angstrom or SAMPLING_ANGSTROM
     spec.parametrization = spec.parametrization or PARAMETRIZATIONS[0]
     require_parametrization(spec.parametrization, (*PARAMETRIZATIONS, "peng"))
-    prepare_engine(spec)
+    remarks = prepare_engine(spec, structures)
     prepare_axes(spec)
     require_debye_waller(spec.debye_waller_b_angstrom2)
     for field, unit in (
@@ -62,6 +67,7 @@ def prepare_spec(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure])
     for period in {round(float(s.lengths_angstrom[2]), 6) for s in structures}:
         require_whole_periods(list(spec.thicknesses_angstrom), period)
     prepare_outputs(spec, structures)
+    return remarks
 
 
 def require_parametrization(name: str, known: Sequence[str] = PARAMETRIZATIONS) -> None:
@@ -75,9 +81,22 @@ def require_parametrization(name: str, known: Sequence[str] = PARAMETRIZATIONS) 
 
 def pass_seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
     """Return what one pass through the thickest crystal takes on one core, roughly."""
+    return _pass_seconds(structure, spec, spec.engine)
+
+
+def check_seconds(structure: Structure, spec: simulator_pb2.SweepSpec) -> float:
+    """Return what abTEM's two passes of a check take on one core, roughly: as fine, and finer."""
+    alike = _pass_seconds(structure, spec, simulator_pb2.ENGINE_ABTEM)
+    own = alike if spec.engine == simulator_pb2.ENGINE_FAST else 0.0
+    return own + FINER**2 * alike
+
+
+def _pass_seconds(
+    structure: Structure, spec: simulator_pb2.SweepSpec, engine: simulator_pb2.Engine.ValueType
+) -> float:
     points = np.prod(structure.lengths_angstrom[:2] / spec.sampling_angstrom)
     slices = max(spec.thicknesses_angstrom) / spec.slice_thickness_angstrom
-    at_rest, displaced = _SECONDS_PER_POINT[spec.engine]
+    at_rest, displaced = _SECONDS_PER_POINT[engine]
     phonons = spec.axes.HasField("frozen_phonons")
     return float(points * slices) * (displaced if phonons else at_rest)
 

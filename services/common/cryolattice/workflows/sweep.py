@@ -155,7 +155,7 @@ def prepare_sweep(
         raise question.file.located(error) from error
     request.validate_only = False
     chosen = spec.selection.model_ids or lab.open_ref(models).json("models.json")
-    return PreparedSweep(question, request, estimate, len(chosen), remarks)
+    return PreparedSweep(question, request, estimate, len(chosen), [*remarks, *estimate.remarks])
 
 
 def _built(

@@ -30,6 +30,8 @@ class SweepEstimate:
         On one core; a rough guess.
     committed : str
         Name of the dataset that answers it already; empty where there is none.
+    remarks : list of str
+        What was assumed, and which engine answers where the question left it open.
     """
 
     candidates: int
@@ -38,6 +40,7 @@ class SweepEstimate:
     worker_peak_bytes: int
     core_seconds: float
     committed: str
+    remarks: list[str]
 
 
 class SweepQuestions(Asking):
@@ -87,6 +90,7 @@ class SweepQuestions(Asking):
             worker_peak_bytes=estimate.worker_peak_bytes,
             core_seconds=estimate.core_seconds,
             committed=estimate.committed.name,
+            remarks=prepared.remarks,
         )
 
     def submit_sweep(self, question: Path | str | Mapping[str, Any]) -> Job:

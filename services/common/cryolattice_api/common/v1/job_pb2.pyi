@@ -222,6 +222,7 @@ class JobEstimate(_message.Message):
     CORE_SECONDS_FIELD_NUMBER: _builtins.int
     COMMITTED_FIELD_NUMBER: _builtins.int
     WORKER_PEAK_BYTES_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     tile_count: _builtins.int
     """Tiles, or steps."""
     store_bytes: _builtins.int
@@ -236,6 +237,10 @@ class JobEstimate(_message.Message):
     def committed(self) -> _dataset_pb2.DatasetRef:
         """Set when the answer is already there and costs nothing."""
 
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was decided where the question left it open, and why."""
+
     def __init__(
         self,
         *,
@@ -244,10 +249,11 @@ class JobEstimate(_message.Message):
         core_seconds: _builtins.float = ...,
         committed: _dataset_pb2.DatasetRef | None = ...,
         worker_peak_bytes: _builtins.int = ...,
+        remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "core_seconds", b"core_seconds", "store_bytes", b"store_bytes", "tile_count", b"tile_count", "worker_peak_bytes", b"worker_peak_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed", b"committed", "core_seconds", b"core_seconds", "remarks", b"remarks", "store_bytes", b"store_bytes", "tile_count", b"tile_count", "worker_peak_bytes", b"worker_peak_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -78,6 +78,33 @@ PRECISION_FLOAT32: Precision.ValueType  # 1
 PRECISION_FLOAT64: Precision.ValueType  # 2
 Global___Precision: _TypeAlias = Precision  # noqa: Y015
 
+class _Projection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProjectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Projection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROJECTION_UNSPECIFIED: _Projection.ValueType  # 0
+    """Infinite."""
+    PROJECTION_INFINITE: _Projection.ValueType  # 1
+    """Every atom is projected wholly into its slice."""
+    PROJECTION_FINITE: _Projection.ValueType  # 2
+    """The potential is integrated between the borders of each slice: with abTEM alone, and without
+    Debye-Waller factors unless phonons are frozen.
+    """
+
+class Projection(_Projection, metaclass=_ProjectionEnumTypeWrapper): ...
+
+PROJECTION_UNSPECIFIED: Projection.ValueType  # 0
+"""Infinite."""
+PROJECTION_INFINITE: Projection.ValueType  # 1
+"""Every atom is projected wholly into its slice."""
+PROJECTION_FINITE: Projection.ValueType  # 2
+"""The potential is integrated between the borders of each slice: with abTEM alone, and without
+Debye-Waller factors unless phonons are frozen.
+"""
+Global___Projection: _TypeAlias = Projection  # noqa: Y015
+
 @_typing.final
 class SweepSpec(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -118,6 +145,7 @@ class SweepSpec(_message.Message):
     AXES_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     SELECTION_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     energy_kev: _builtins.float
     """Of the electrons."""
     k_max_per_angstrom: _builtins.float
@@ -134,6 +162,8 @@ class SweepSpec(_message.Message):
     """Filled in by the server: the version of the engine that answers."""
     device: Global___Device.ValueType
     """Where it is computed; no part of the question, and so of the dataset's id."""
+    projection: Global___Projection.ValueType
+    """Of the atomic potentials into slices."""
     @_builtins.property
     def models(self) -> _dataset_pb2.DatasetRef:
         """A `models` dataset."""
@@ -183,10 +213,11 @@ class SweepSpec(_message.Message):
         axes: Global___SweepAxes | None = ...,
         outputs: Global___SweepOutputs | None = ...,
         selection: Global___ModelSelection | None = ...,
+        projection: Global___Projection.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "models", b"models", "outputs", b"outputs", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "sampling_angstrom", b"sampling_angstrom", "selection", b"selection", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "projection", b"projection", "sampling_angstrom", b"sampling_angstrom", "selection", b"selection", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
