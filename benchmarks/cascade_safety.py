@@ -42,8 +42,8 @@ from cryolattice_analyzer.ranking.lens_search import starts_near
 from cryolattice_analyzer.ranking.observation import Observation
 from cryolattice_analyzer.ranking.screening import worth_a_closer_look
 from cryolattice_analyzer.ranking.view_groups import view_groups
-from cryolattice_modeler.crystal import read_parent_crystal
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.structures import build_models
 from cryolattice_simulator.beams import Structure
 from cryolattice_simulator.engines import Multislice, engine_named

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 
 ROOT = Path(__file__).parents[2]
 CUBIC_CIF = ROOT / "examples" / "na2nh2bh4" / "na2nh2bh4_cubic.cif"

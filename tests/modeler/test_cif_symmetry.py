@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cryolattice.errors import UnreadableFileError
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 
 CUBIC = "4.695(1) 4.695(1) 4.695(1) 90 90.0 90"
 MONOCLINIC = "5.1 6.2 7.3 90 97 90"

@@ -13,7 +13,8 @@ from cryolattice_modeler.clusters import (
     suggest_clusters,
     validate_clusters,
 )
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 
 MakeCif = Callable[..., str]
 

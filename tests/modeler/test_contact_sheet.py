@@ -13,9 +13,10 @@ from cryolattice_api.common.v1 import crystal_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler.column_pictures import projected_columns, sector
 from cryolattice_modeler.contact_sheet import Section, draw_contact_sheet
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.drawings import draw
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.supercell import disordered_supercell
 
 MakeCif = Callable[..., str]

@@ -8,13 +8,14 @@ import pytest
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.candidates import distinct_views, equivalent_projections
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.directions import (
     directed_views,
     low_index_directions,
     validate_direction,
 )
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.structures import build_models
 from cryolattice_modeler.sublattices import in_cell
 from cryolattice_modeler.supercell import disordered_supercell

@@ -11,9 +11,10 @@ import pytest
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.counting import count_orderings
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.ordering_structures import ordering_structure, ordering_to_cif
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.permutations import permutation_group
 from cryolattice_modeler.sampling import sample_orderings
 from cryolattice_modeler.structures import build_models

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.ordering_rows import OrderingRows, OrderingTable
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.supercell import disordered_supercell
 
 MakeCif = Callable[..., str]

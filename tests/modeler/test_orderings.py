@@ -18,8 +18,9 @@ from cryolattice.errors import (
     LimitExceededError,
 )
 from cryolattice_modeler.counting import count_orderings
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import Ordering, enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.supercell import disordered_supercell
 
 MakeCif = Callable[..., str]

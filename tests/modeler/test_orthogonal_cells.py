@@ -12,9 +12,10 @@ from ase.build import bulk, graphene
 from ase.neighborlist import neighbor_list
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.given_crystal import given_crystal
 from cryolattice_modeler.orthogonal_cells import in_orthogonal_cell
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.structures import Model
 
 A, C = 5.43, 2.46

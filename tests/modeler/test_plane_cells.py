@@ -5,7 +5,7 @@ import pytest
 
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_modeler import jobs
-from cryolattice_modeler.crystal import read_parent_crystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.plane_cells import projected_cell
 
 CIF = """data_test

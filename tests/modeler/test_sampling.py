@@ -8,8 +8,9 @@ import pytest
 from scipy.stats import chisquare
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.sampling import sample_orderings
 
 MakeCif = Callable[..., str]

@@ -8,9 +8,10 @@ import gemmi
 import numpy as np
 import pytest
 
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.ordering_structures import ordering_structure, ordering_to_cif
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.structure_cif import CifSymmetry, Structure, structure_to_cif
 
 MakeCif = Callable[..., str]

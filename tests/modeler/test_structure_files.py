@@ -9,8 +9,9 @@ import pytest
 from ase.build import bulk, graphene, molecule
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 
 
 def written(atoms: ase.Atoms, file_format: str) -> str:

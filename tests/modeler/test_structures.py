@@ -9,8 +9,9 @@ import pytest
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.candidates import equivalent_projections
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import enumerate_orderings
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.structures import Model, build_models
 
 MakeCif = Callable[..., str]

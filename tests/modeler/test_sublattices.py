@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cryolattice.errors import CompositionError, InvalidInputError, LimitExceededError
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.sublattices import (
     cells_within,
     hermite_normal_form,

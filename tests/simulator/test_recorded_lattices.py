@@ -16,8 +16,8 @@ from ase.spacegroup import crystal
 from cryolattice.client.image_files import save_images
 from cryolattice.store.array_store import open_store
 from cryolattice.store.writer import DatasetWriter
-from cryolattice_modeler.crystal import read_parent_crystal
 from cryolattice_modeler.given_crystal import given_crystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_simulator.beams import Structure, wavelength_angstrom
 from cryolattice_simulator.camera import Mtf, Raster
 from cryolattice_simulator.imaging import Lens

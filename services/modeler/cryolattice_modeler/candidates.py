@@ -15,7 +15,8 @@ from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.directions import Direction, directed_views, low_index_directions
 from cryolattice_modeler.orderings import Ordering
 from cryolattice_modeler.supercell import VACANCY, DisorderedSupercell
-from cryolattice_modeler.views import View, projection_key, view_key, views
+from cryolattice_modeler.view_keys import projection_key, view_key
+from cryolattice_modeler.views import View, views
 
 DISORDERED = "disordered"
 """Ordering id of the parent with its mean occupancies."""

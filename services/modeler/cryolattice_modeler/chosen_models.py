@@ -13,7 +13,7 @@ from cryolattice_api.modeler.v1 import modeler_pb2, transforms_pb2
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import Ordering, enumerate_orderings
 from cryolattice_modeler.structures import Model, build_models
-from cryolattice_modeler.supercell import SupercellSize
+from cryolattice_modeler.supercell_sizes import SupercellSize
 from cryolattice_modeler.transformed_models import transformed
 from cryolattice_modeler.transforms import pbcm_orderings
 from cryolattice_modeler.transforms.orthorhombic import PBCM_AXES, PBCM_LENGTHS_ANGSTROM

@@ -22,12 +22,8 @@ from cryolattice_modeler.exclusive_sites import (
     exclusive_arrangements,
 )
 from cryolattice_modeler.permutations import permutation_blocks
-from cryolattice_modeler.supercell import (
-    DisorderedSupercell,
-    Sublattice,
-    SupercellSize,
-    disordered_supercell,
-)
+from cryolattice_modeler.supercell import DisorderedSupercell, Sublattice, disordered_supercell
+from cryolattice_modeler.supercell_sizes import SupercellSize
 
 Cycles = tuple[tuple[int, int], ...]
 """Pairs (length, number of cycles of that length), lengths rising."""

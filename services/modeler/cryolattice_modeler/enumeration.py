@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cryolattice_modeler.crystal import ParentCrystal
     from cryolattice_modeler.orderings import Ordering
     from cryolattice_modeler.structure_cif import CifSymmetry
-    from cryolattice_modeler.supercell import SupercellSize
+    from cryolattice_modeler.supercell_sizes import SupercellSize
     from cryolattice_modeler.superlattices import Superlattice
 
 # gemmi, spglib and scipy are imported where they are used: the server starts without them
@@ -31,7 +31,7 @@ _MATRIX_ENTRIES = 9
 
 def read_parent(crystal: modeler_pb2.Crystal, *, require_disorder: bool = True) -> ParentCrystal:
     """Read a message's crystal; errors as `read_parent_crystal`, of the message's fields."""
-    from cryolattice_modeler.crystal import read_parent_crystal  # noqa: PLC0415
+    from cryolattice_modeler.parent_cif import read_parent_crystal  # noqa: PLC0415
 
     if not crystal.cif.strip():
         raise InvalidInputError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryolattice_modeler.crystal import ParentCrystal
     from cryolattice_modeler.model_files import StoredModel, StructureFormat
     from cryolattice_modeler.structures import Model
-    from cryolattice_modeler.supercell import SupercellSize
+    from cryolattice_modeler.supercell_sizes import SupercellSize
 
 # gemmi, spglib and scipy are imported where they are used: the server starts without them
 

@@ -17,12 +17,8 @@ from cryolattice_modeler.counting import count_classes, total_orderings
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderly import Layer, canonical_arrangements
 from cryolattice_modeler.permutations import permutation_group, translation_group
-from cryolattice_modeler.supercell import (
-    VACANCY,
-    DisorderedSupercell,
-    SupercellSize,
-    disordered_supercell,
-)
+from cryolattice_modeler.supercell import VACANCY, DisorderedSupercell, disordered_supercell
+from cryolattice_modeler.supercell_sizes import SupercellSize
 from cryolattice_modeler.symmetry import find_symmetry
 
 MAX_CLASSES = 10_000_000

@@ -29,12 +29,8 @@ from cryolattice_modeler.counting import (
 )
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.orderings import Ordering, named_group, named_ordering
-from cryolattice_modeler.supercell import (
-    DisorderedSupercell,
-    Sublattice,
-    SupercellSize,
-    disordered_supercell,
-)
+from cryolattice_modeler.supercell import DisorderedSupercell, Sublattice, disordered_supercell
+from cryolattice_modeler.supercell_sizes import SupercellSize
 
 MAX_SAMPLE = 1_000_000
 _OPERATIONS_AT_ONCE = 1024

@@ -23,7 +23,8 @@ from cryolattice_modeler.clusters import (
 from cryolattice_modeler.crystal import ParentCrystal
 from cryolattice_modeler.directions import Direction
 from cryolattice_modeler.orderings import Ordering, sorted_rows
-from cryolattice_modeler.supercell import SupercellSize, disordered_supercell
+from cryolattice_modeler.supercell import disordered_supercell
+from cryolattice_modeler.supercell_sizes import SupercellSize
 from cryolattice_modeler.views import View
 
 

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from cryolattice.errors import InvalidInputError
 from cryolattice_analyzer.dose.diffraction_lattice import DiffractionLattice, fit_lattice, shifted
 from cryolattice_analyzer.dose.diffraction_spots import (
-    DirectBeam,
     Spots,
-    find_beam_stop,
-    find_direct_beam,
     find_spots,
     register_sum,
     track_by_spots,
     white_noise,
 )
+from cryolattice_analyzer.dose.direct_beam import DirectBeam, find_beam_stop, find_direct_beam
 from cryolattice_analyzer.dose.reflections import predict_positions
 from cryolattice_analyzer.dose.spot_intensity import (
     IntensityKind,

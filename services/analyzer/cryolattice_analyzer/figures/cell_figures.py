@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.style import styled
 
 _COLUMNS = 400
@@ -62,7 +62,7 @@ def cells_figure(
         panel.set_title(title)
     if note:
         figure.supxlabel(note, fontsize=style.TEXT_POINTS)
-    style.colour_bar(drawn, list(axes), label)
+    pictures.colour_bar(drawn, list(axes), label)
     return figure
 
 
@@ -88,9 +88,9 @@ def draw_cells(
         Interpolate between the values.
     """
     tiled, extent, corners = _cartesian(image, direct, order=1 if smooth else 0)
-    drawn = style.show_image(axes, tiled, extent, colours=colours, limits=limits)
+    drawn = pictures.show_image(axes, tiled, extent, colours=colours, limits=limits)
     axes.add_patch(Polygon(corners, fill=False, ec=style.CELL, lw=1.0))
-    style.scale_bar(axes, "Å")
+    pictures.scale_bar(axes, "Å")
     return drawn
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from cryolattice_analyzer.dose.critical_dose import DoseResult, DoseRow, FadingCurve
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.style import styled
 
 
@@ -86,19 +86,19 @@ def pattern_figure(result: DoseResult) -> Figure:
     smooth = ndimage.gaussian_filter(result.summed, 0.6)
     positive = smooth[smooth > 0]
     low, high = np.percentile(positive, [2.0, 99.85]) if positive.size else (1.0, 10.0)
-    image = style.show_image(
+    image = pictures.show_image(
         panel,
         np.maximum(smooth, low),
         extent,
         colours=style.PATTERN_MAP,
         norm=LogNorm(low, max(high, 1.5 * low)),
     )
-    style.reciprocal_axes(panel, max(abs(edge) for edge in extent))
+    pictures.reciprocal_axes(panel, max(abs(edge) for edge in extent))
     panel.set_xlim(extent[0], extent[1])
     panel.set_ylim(extent[2], extent[3])
     places = (result.reflections_px - result.lattice.origin_px)[:, ::-1] * pixel
     shortest = float(np.linalg.norm(result.lattice.basis_px[0]))
-    style.mark_spots(panel, places, min(0.31 * shortest, 8.0) * pixel, style.PARENT)
+    pictures.mark_spots(panel, places, min(0.31 * shortest, 8.0) * pixel, style.PARENT)
     panel.plot(0, 0, "+", color=style.BLUE, markersize=6)
     for index, name in enumerate(("a*", "b*")):
         y, x = result.lattice.basis_px[index] * pixel
@@ -114,11 +114,11 @@ def pattern_figure(result: DoseResult) -> Figure:
             color=style.BLUE,
             ha="center",
             va="center",
-            path_effects=style.halo(style.BLUE),
+            path_effects=pictures.halo(style.BLUE),
         )
     panel.set_title(result.name)
-    style.colour_bar(image, panel, "Counts, summed over the series")
-    style.picture_legend(panel, [style.spot_handle(style.PARENT, "measured reflections")])
+    pictures.colour_bar(image, panel, "Counts, summed over the series")
+    pictures.picture_legend(panel, [pictures.spot_handle(style.PARENT, "measured reflections")])
     return figure
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.cell_figures import draw_cells, upright
 from cryolattice_analyzer.figures.style import styled
 from cryolattice_analyzer.imaging.average import AveragedCell
@@ -49,9 +49,9 @@ def comparison_figure(
     ):
         drawn = draw_cells(axes, image, averaged.direct, limits=limits)
         if marked is not None:
-            style.mark_spots(axes, _repeated(marked, averaged.direct, axes), 0.55, style.SKY)
+            pictures.mark_spots(axes, _repeated(marked, averaged.direct, axes), 0.55, style.SKY)
         axes.set_title(title)
-    style.colour_bar(drawn, list(panels[:2]), "Intensity / mean")
+    pictures.colour_bar(drawn, list(panels[:2]), "Intensity / mean")
     difference = (images[0] - images[1]) / max(averaged.image_standard_error, 1e-12)
     most = max(_LEAST_DIFFERENCE, float(np.abs(difference).max()))
     drawn = draw_cells(
@@ -62,7 +62,7 @@ def comparison_figure(
         limits=(-most, most),
     )
     panels[2].set_title("Difference")
-    style.colour_bar(drawn, panels[2], "Difference / standard error")
+    pictures.colour_bar(drawn, panels[2], "Difference / standard error")
     return figure
 
 

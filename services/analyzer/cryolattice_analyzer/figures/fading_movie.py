@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.pattern_figures import MeasuredSeries, measured_panel
 from cryolattice_analyzer.figures.style import styled
 
@@ -39,8 +39,8 @@ def fading_movie(series: Sequence[MeasuredSeries]) -> bytes:
     for panel, one in zip(panels, series, strict=True):
         drawn.append(measured_panel(panel, one, 0, LIMIT_PER_ANGSTROM))
         panel.set_title(_title(one, 0))
-        style.scale_bar(panel, "Å⁻¹", colour="black")
-    pictures = []
+        pictures.scale_bar(panel, "Å⁻¹", colour="black")
+    images = []
     for frame in range(max(len(one.frames) for one in series)):
         for panel, one, image in zip(panels, series, drawn, strict=True):
             shown = min(frame, len(one.frames) - 1)
@@ -49,13 +49,13 @@ def fading_movie(series: Sequence[MeasuredSeries]) -> bytes:
             panel.set_title(_title(one, shown))
         picture = Image.open(io.BytesIO(style.to_png(figure, dots_per_inch=_DOTS_PER_INCH)))
         figure.set_layout_engine("none")  # the first picture arranged the panels
-        pictures.append(picture.convert("L").point(_FEWER_GREYS))
+        images.append(picture.convert("L").point(_FEWER_GREYS))
     buffer = io.BytesIO()
-    pictures[0].save(
+    images[0].save(
         buffer,
         format="GIF",
         save_all=True,
-        append_images=pictures[1:],
+        append_images=images[1:],
         duration=_MILLISECONDS,
         loop=0,
         disposal=1,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.cell_figures import cells_figure
 from cryolattice_analyzer.figures.style import styled
 from cryolattice_analyzer.imaging.average import AveragedCell
@@ -51,14 +51,14 @@ def micrograph_figure(
     figure = style.new_figure(side, side * ny / nx + (5 if area is not None else 0))
     axes = figure.subplots()
     low, high = np.percentile(binned, [0.5, 99.5])
-    style.show_image(axes, binned, (0, width, height, 0), limits=(float(low), float(high)))
+    pictures.show_image(axes, binned, (0, width, height, 0), limits=(float(low), float(high)))
     if area is not None and area.outline.any() and not area.outline.all():
         x = (np.arange(nx) + 0.5) * pixel_size_angstrom / 10
         y = (np.arange(ny) + 0.5) * pixel_size_angstrom / 10
         axes.contour(x, y, area.outline, levels=[0.5], colors=_OUTLINE, linewidths=1.0)
     if area is not None:
         axes.set_title(f"Crystal (outlined): {100 * area.fraction:.0f} % of the field")
-    style.scale_bar(axes, "nm")
+    pictures.scale_bar(axes, "nm")
     return figure
 
 
@@ -96,13 +96,13 @@ def spectrum_figure(
     shown = np.log10(scipy.ndimage.maximum_filter(part, size=max(1, min(part.shape) // 250)))
     figure = style.new_figure(style.SINGLE_COLUMN_MM, style.SINGLE_COLUMN_MM)
     axes = figure.subplots()
-    style.show_image(
+    pictures.show_image(
         axes,
         shown,
         (-(c + 0.5) * dx, (c + 0.5) * dx, (r + 0.5) * dy, -(r + 0.5) * dy),
         limits=(0.0, 2.0),
     )
-    style.reciprocal_axes(axes, limit)
+    pictures.reciprocal_axes(axes, limit)
     for spacing in (10.0, 5.0, 3.0, 2.0, 1.5, 1.0):
         if not 0.06 < 1 / spacing < limit:
             continue
@@ -117,7 +117,7 @@ def spectrum_figure(
             fontsize=style.SMALL_POINTS,
             ha="center",
             va="center",
-            path_effects=style.halo("white"),
+            path_effects=pictures.halo("white"),
         )
     _mark_spots(axes, lattice, superlattice, limit)
     return figure
@@ -148,8 +148,8 @@ def _mark_spots(
                 for spot in superlattice.spots
                 if not spot.is_parent and spot.significance > SEEN_SIGNIFICANCE
             ]
-    style.mark_spots(axes, [_to_right(*g) for g in parent.values()], radius, style.PARENT)
-    style.mark_spots(
+    pictures.mark_spots(axes, [_to_right(*g) for g in parent.values()], radius, style.PARENT)
+    pictures.mark_spots(
         axes, [_to_right(*g) for g in fractional], radius, style.SUPERLATTICE, square=True
     )
     for h, k in half_plane_indices(lattice.reciprocal, 0.36 * limit / 0.7):
@@ -157,12 +157,12 @@ def _mark_spots(
         sign = 1 if _to_right(x, y) == (x, y) else -1
         if (int(h), int(k)) in parent:
             name = f"{_index(sign * h)}{_index(sign * k)}"
-            style.label_spot(axes, (sign * x, sign * y), name, style.PARENT, (3, 3))
-    handles = [style.spot_handle(style.PARENT, "parent")]
+            pictures.label_spot(axes, (sign * x, sign * y), name, style.PARENT, (3, 3))
+    handles = [pictures.spot_handle(style.PARENT, "parent")]
     if fractional:
         name = f"superlattice {repeat[0]} × {repeat[1]}"
-        handles.append(style.spot_handle(style.SUPERLATTICE, name, square=True))
-    style.picture_legend(axes, handles)
+        handles.append(pictures.spot_handle(style.SUPERLATTICE, name, square=True))
+    pictures.picture_legend(axes, handles)
 
 
 def _to_right(x: float, y: float) -> tuple[float, float]:

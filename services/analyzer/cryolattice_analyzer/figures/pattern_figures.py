@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.simulated_crystal import SimulatedCrystal
 from cryolattice_analyzer.figures.style import styled
 
@@ -143,7 +143,7 @@ def diffraction_figure(
         panel.set_title(title)
     for panel in panels[1:]:
         panel.set_ylabel("")
-    bar = style.colour_bar(drawn, list(panels), "Intensity / incident")
+    bar = pictures.colour_bar(drawn, list(panels), "Intensity / incident")
     decades = [10.0**n for n in range(-4, 1) if 10.0**n <= strongest]
     bar.set_ticks([0.0, *decades], labels=["0", *(f"{value:g}" for value in decades)])
     bar.minorticks_off()
@@ -174,7 +174,7 @@ def measured_beside_simulated_figure(
     figure = style.new_figure(2 * _PANEL_MM + 18, _PANEL_MM + 13)
     panels = figure.subplots(1, 2, sharey=True)
     measured_panel(panels[0], series, 0, limit_per_angstrom)
-    style.reciprocal_axes(panels[0], limit_per_angstrom)
+    pictures.reciprocal_axes(panels[0], limit_per_angstrom)
     _mark_first_orders(panels[0], series.basis_px[:, ::-1] * series.pixel_size_per_angstrom)
     panels[0].set_title(
         f"Measured at {series.label}, first {series.dose_per_frame_e_per_angstrom2:g} e/Å²"
@@ -202,7 +202,7 @@ def measured_panel(
     first = series.shown(0)
     positive = first[first > 0]
     low, high = np.percentile(positive, [5.0, 99.9]) if positive.size else (1.0, 10.0)
-    drawn = style.show_image(
+    drawn = pictures.show_image(
         panel,
         series.shown(frame),
         series.extent(frame),
@@ -222,14 +222,14 @@ def _simulated_panel(
     strongest: float,
 ) -> AxesImage:
     image, _ = pattern_image(crystal, thickness_angstrom, limit)
-    drawn = style.show_image(
+    drawn = pictures.show_image(
         panel,
         image,
         (-limit, limit, limit, -limit),
         colours=style.PATTERN_MAP,
         norm=PowerNorm(_GAMMA, 0.0, strongest, clip=True),
     )
-    style.reciprocal_axes(panel, limit)
+    pictures.reciprocal_axes(panel, limit)
     a, b = crystal.lengths_angstrom
     own = np.array([[1 / a, 0.0], [0.0, 1 / b]])
     parent = own * np.array(crystal.repeats)[:, None]
@@ -241,9 +241,11 @@ def _simulated_panel(
         first = (crystal.h == (1 - axis)) & (crystal.k == axis)
         ordered = crystal.repeats[axis] > 1 and np.any(intensity[first] > SPOT_SHARE * strongest)
         if ordered:
-            style.mark_spots(panel, [own[axis], -own[axis]], _RING, style.SUPERLATTICE, square=True)
+            pictures.mark_spots(
+                panel, [own[axis], -own[axis]], _RING, style.SUPERLATTICE, square=True
+            )
     if spot_spacings(crystal, thickness_angstrom)[0] > 1.01 * a / crystal.repeats[0]:
-        style.label_spot(panel, (0.0, -1 / b), f"{b:.1f} Å", "black", (5, 3))
+        pictures.label_spot(panel, (0.0, -1 / b), f"{b:.1f} Å", "black", (5, 3))
     return drawn
 
 
@@ -263,8 +265,8 @@ def _innermost(crystal: SimulatedCrystal, thickness_angstrom: float) -> NDArray[
 
 def _mark_first_orders(panel: Axes, parent: NDArray[np.float64]) -> None:
     """Ring the first orders of the parent, rows a* and b* in (x, y), and write their spacing."""
-    style.mark_spots(panel, np.concatenate([parent, -parent]), _RING, style.PARENT)
+    pictures.mark_spots(panel, np.concatenate([parent, -parent]), _RING, style.PARENT)
     outermost = max((*parent, *-parent), key=lambda g: g[0])
     x, y = outermost
     spacing = 1 / float(np.hypot(x, y))
-    style.label_spot(panel, (float(x), float(y)), f"{spacing:.1f} Å", "black", (4, 5))
+    pictures.label_spot(panel, (float(x), float(y)), f"{spacing:.1f} Å", "black", (4, 5))

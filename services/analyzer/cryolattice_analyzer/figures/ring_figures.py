@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.lens.ring_profile import RingProfile
 from cryolattice_analyzer.lens.transfer import Lens
 
@@ -58,18 +58,18 @@ def ring_spectrum_figure(
         part = part.copy()
         half = part.shape[1] // 2 + 1
         part[:, half:] = rings[:, half:]
-    style.show_image(
+    pictures.show_image(
         axes,
         np.nan_to_num(part),
         extent,
         limits=(-_GREY_LIMIT, _GREY_LIMIT) if fitted is not None else None,
     )
-    style.reciprocal_axes(axes, limit_per_angstrom)
+    pictures.reciprocal_axes(axes, limit_per_angstrom)
     if lens is not None:
         axes.axvline(0, color=style.ORANGE, lw=0.8)
         _draw_zeros(axes, lens, zeros_per_angstrom)
         _draw_axis(axes, lens, limit_per_angstrom)
-        style.picture_label(axes, "data")
+        pictures.picture_label(axes, "data")
         axes.annotate(
             "fit",
             (1, 1),
@@ -80,7 +80,7 @@ def ring_spectrum_figure(
             va="top",
             color="white",
             fontsize=style.SMALL_POINTS,
-            path_effects=style.halo("white"),
+            path_effects=pictures.halo("white"),
         )
     return figure
 
@@ -128,7 +128,9 @@ def _draw_axis(axes: Axes, lens: Lens, limit: float) -> None:
             [0.86 * sign * x, sign * x], [0.86 * sign * y, sign * y], color=style.VERMILION, lw=1.4
         )
     outward = 1 if x >= 0 else -1
-    style.label_spot(axes, (outward * 0.84 * x, outward * 0.84 * y), "U", style.VERMILION, (-4, 0))
+    pictures.label_spot(
+        axes, (outward * 0.84 * x, outward * 0.84 * y), "U", style.VERMILION, (-4, 0)
+    )
 
 
 @style.styled

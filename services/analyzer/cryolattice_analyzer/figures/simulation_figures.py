@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle, Wedge
 from numpy.typing import NDArray
 
-from cryolattice_analyzer.figures import style
+from cryolattice_analyzer.figures import pictures, style
 from cryolattice_analyzer.figures.cell_figures import draw_cells
 from cryolattice_analyzer.figures.simulated_crystal import SimulatedCrystal
 from cryolattice_analyzer.figures.style import styled
@@ -143,14 +143,14 @@ def images_figure(
     for panel in panels:
         panel.set_axis_off()
     for place, (panel, (title, image)) in enumerate(zip(panels, images, strict=False)):
-        style.show_image(panel, image, (0, width, height, 0))
+        pictures.show_image(panel, image, (0, width, height, 0))
         panel.set_title(title)
         if place == highlight:
             panel.set_title(title, fontweight="bold", color=style.BEST)
             frame = Rectangle((0, 0), 1, 1, transform=panel.transAxes, clip_on=False)
             frame.set(fill=False, edgecolor=style.BEST, linewidth=2.0)
             panel.add_patch(frame)
-    style.scale_bar(panels[0], "Å", share=0.35)
+    pictures.scale_bar(panels[0], "Å", share=0.35)
     return figure
 
 
@@ -178,13 +178,13 @@ def exit_wave_figure(crystal: SimulatedCrystal, thickness_angstrom: float) -> Fi
     direct = np.diag(crystal.lengths_angstrom)
     amplitude = draw_cells(panels[0], np.abs(wave), direct)
     panels[0].set_title("Amplitude")
-    style.colour_bar(amplitude, panels[0], "Amplitude / incident")
+    pictures.colour_bar(amplitude, panels[0], "Amplitude / incident")
     limits = (-np.pi, np.pi)
     phase = draw_cells(
         panels[1], np.angle(wave), direct, colours=style.CYCLIC_MAP, limits=limits, smooth=False
     )
     panels[1].set_title("Phase")
-    bar = style.colour_bar(phase, panels[1], "Phase (rad)")
+    bar = pictures.colour_bar(phase, panels[1], "Phase (rad)")
     bar.set_ticks([-np.pi, 0, np.pi], labels=["−π", "0", "π"])
     return figure
 
@@ -242,7 +242,7 @@ def _structure_panel(panel: Axes, crystal: SimulatedCrystal) -> None:
                 Circle(place, ring, fill=False, ec=style.BEST, lw=0.9, ls=(0, (2, 1.2)))
             )
     panel.add_patch(Rectangle((a / 2, b / 2), a, b, fill=False, ec=style.CELL, lw=1.0))
-    style.scale_bar(panel, "Å", colour="black")
+    pictures.scale_bar(panel, "Å", colour="black")
 
 
 def _repeated(x: float, y: float, a: float, b: float) -> list[tuple[float, float]]:

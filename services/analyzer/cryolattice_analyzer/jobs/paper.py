@@ -14,15 +14,14 @@ from cryolattice_analyzer.report.page import (
     Section,
     TableOfReport,
 )
-from cryolattice_analyzer.report.paper import (
-    MOVIE,
+from cryolattice_analyzer.report.paper import MOVIE, paper_figures
+from cryolattice_analyzer.report.paper_evidence import gather
+from cryolattice_analyzer.report.paper_numbers import (
     compared_with_paper,
-    paper_figures,
     rounded,
     spread,
     summary_lines,
 )
-from cryolattice_analyzer.report.paper_evidence import gather
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:

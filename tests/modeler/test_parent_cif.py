@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cryolattice.errors import InvalidInputError, NothingToOrderError, UnreadableFileError
-from cryolattice_modeler.crystal import ParentCrystal, read_parent_crystal
+from cryolattice_modeler.crystal import ParentCrystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 
 MakeCif = Callable[..., str]
 CUBE = (4.0, 4.0, 4.0, 90, 90, 90)
