@@ -90,7 +90,7 @@ def thallide() -> Case:
 OURS = """
 import json, resource, sys, time
 from cryolattice_modeler.counting import count_orderings
-from cryolattice_modeler.crystal import read_parent_crystal
+from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_modeler.orderings import enumerate_orderings
 from cryolattice_modeler.permutations import permutation_group
 from cryolattice_modeler.supercell import disordered_supercell

@@ -23,6 +23,7 @@ from cryolattice.errors import (
     JobNotActiveError,
     JobNotFoundError,
 )
+from cryolattice.ledger.ledger import Ledger
 from cryolattice.messages import message_dict
 from cryolattice.settings import Settings
 from cryolattice_api.modeler.v1 import modeler_pb2
@@ -239,6 +240,11 @@ def test_waiting_outlives_a_server_that_is_killed(
             changes = job.watch()
             assert not next(changes).ended
             server.kill()
+        # as if the job had waited long enough for the dead server and its worker
+        ledger = Ledger(settings.ledger_url)
+        with ledger._engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE jobs SET queued_at = 0, lease_until = 0")
+        ledger.close()
         with _served(settings, port):
             *_, job = changes
             assert job.state == "SUCCEEDED"

@@ -20,8 +20,8 @@ from tests.worker_processes import kill_workers, workers_of
 if TYPE_CHECKING:
     from tests.common.conftest import ModelsSpecs, QueueModels
 
-# takes long enough to be caught at work
-LARGE = (2, 2, 2)
+# takes long enough to be caught at work, and a second
+LARGE, MIDDLING = (2, 2, 2), (3, 2, 1)
 PATIENCE_SECONDS = 60.0
 
 
@@ -145,8 +145,13 @@ def test_a_job_whose_process_cannot_be_started_fails(
 
 
 def test_jobs_that_nobody_works_on_are_adopted(
-    settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
+    settings: Settings,
+    ledger: Ledger,
+    queue_models: QueueModels,
+    models_spec: ModelsSpecs,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("cryolattice.jobs.supervisor._CREATOR_SECONDS", 1.0)
     queued, abandoned, cancelling = (queue_models(models_spec(seed=seed)) for seed in range(3))
     strange = queue_models(models_spec(seed=3))
     ledger.begin_attempt(abandoned, "dead", 0.0)
@@ -220,7 +225,7 @@ def test_a_process_that_starts_while_all_are_ended_ends_too(
 def test_a_question_of_two_servers_is_computed_once(
     settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
 ) -> None:
-    names = [queue_models(models_spec(LARGE)) for _ in range(2)]
+    names = [queue_models(models_spec(MIDDLING)) for _ in range(2)]
     other = Supervisor(settings, ledger)
 
     async def steps(supervisor: Supervisor) -> None:
@@ -245,7 +250,7 @@ def test_a_question_of_two_servers_is_computed_once(
 def test_a_job_that_two_servers_dispatch_runs_once(
     settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
 ) -> None:
-    name = queue_models(models_spec(LARGE))
+    name = queue_models(models_spec(MIDDLING))
     other = Supervisor(settings, ledger)
 
     async def steps(supervisor: Supervisor) -> None:

@@ -21,6 +21,9 @@ from tests.analyzer.planted_crystal import plant
 from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
 from tests.system.conftest import DATA, Run
 
+# one worker starts the services
+pytestmark = pytest.mark.xdist_group("imaging")
+
 PARENT = DATA / "na2nh2bh4_cubic.cif"
 SHARED = Path(__file__).resolve().parents[3] / "shared/data/real"
 
