@@ -7,19 +7,16 @@ command succeeds, unless the output shown begins with ``error:``: then it fails 
 
 from __future__ import annotations
 
-import contextlib
 import doctest
-import io
 import os
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 from cryolattice.cli import session
-from cryolattice.cli.main import run
+from tests.commands import Outcome, run_here
 
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _SHELL_SYNTAX = set("|&;<>()$`*?~!\n")
@@ -59,41 +56,32 @@ def compare(expected: str, printed: str) -> None:
 
 
 def execute(command: Command, folder: Path) -> None:
-    """Run a command in `folder` and compare.
-
-    Our own commands run in this process: that saves the start of Python, which takes longer than
-    most answers.
-    """
+    """Run a command in `folder` and compare; our own run in this process."""
     line = command.text.replace("\\\n", " ")
     words = shlex.split(line)
     plain = "--help" not in words and not _SHELL_SYNTAX & set(line)
     if words[0] == "cryolattice" and plain:
-        code, out, err = _in_process(words)
+        done = _in_process(words[1:])
     else:
-        code, out, err = _in_shell(command.text, folder)
+        done = _in_shell(command.text, folder)
     fails = command.expected.startswith("error:")
-    if code != (2 if fails else 0):
-        raise AssertionError(f"'{command.text}' ended with {code}:\n{out}{err}")
+    if done.code != (2 if fails else 0):
+        raise AssertionError(f"'{command.text}' ended with {done.code}:\n{done.out}{done.err}")
     if command.expected:
-        compare(command.expected, err if fails else out)
+        compare(command.expected, done.err if fails else done.out)
 
 
-def _in_process(words: list[str]) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
+def _in_process(arguments: list[str]) -> Outcome:
     # a console reads COLUMNS when it is made, which an earlier test may have caused
     columns = int(os.environ.get("COLUMNS", "100"))
     with (
         mock.patch.object(session.console, "_width", columns),
         mock.patch.object(session.errors, "_width", columns),
-        mock.patch.object(sys, "argv", words),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
     ):
-        code = run()
-    return code, out.getvalue(), err.getvalue()
+        return run_here(*arguments)
 
 
-def _in_shell(text: str, folder: Path) -> tuple[int, str, str]:
+def _in_shell(text: str, folder: Path) -> Outcome:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
@@ -103,4 +91,4 @@ def _in_shell(text: str, folder: Path) -> tuple[int, str, str]:
         timeout=_TIMEOUT_SECONDS,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return Outcome(done.returncode, done.stdout, done.stderr)

@@ -2,8 +2,8 @@
 
 ``console`` and ``bash`` blocks are commands (see `tests.docs.shell`), ``python`` blocks of a page
 share their names, and a ``text`` block directly after one is what it prints. Other languages are
-not run, nor is a block below ``<!-- not run: why -->``. ``localhost:50051`` and ``localhost:9090``
-are those of a server of the session.
+not run, nor is a block below ``<!-- not run: why -->``. The first page runs embedded, the others
+on a server of the session, whose addresses are their ``localhost:50051`` and ``localhost:9090``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import pytest
 from tests.docs.markdown import GENERATED, PAGES, ROOT, Block, blocks
 from tests.docs.shell import Command, commands, compare, execute
 
-# one worker runs what needs a sweep, so that it is computed once
-pytestmark = pytest.mark.xdist_group("docs")
+# one worker runs what asks for the examples' answers, so that each is computed once
+pytestmark = pytest.mark.xdist_group("home")
 
 _RUN = {"console", "bash", "python"}
 _NOT_RUN = "not run: "
@@ -61,13 +61,14 @@ def test_code_runs(
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "CRYOLATTICE_HOME": str(home),
-        # warm, which saves each command the start of the embedded services
-        "CRYOLATTICE_SERVER": addresses["localhost:50051"],
         "COLUMNS": "100",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "disabled",
     }.items():
         monkeypatch.setenv(name, value)
+    if page.name != "README.md":
+        # warm, which saves each command the start of the embedded services
+        monkeypatch.setenv("CRYOLATTICE_SERVER", addresses["localhost:50051"])
     names: dict[str, Any] = {"__name__": page.stem}
     for block in blocks(page):
         if block.language not in _RUN or block.remark.startswith(_NOT_RUN):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,16 +14,16 @@ import pytest
 import xarray as xr
 
 from cryolattice import connect
-from cryolattice.cli.main import run
 from cryolattice.jobs.kinds import installed_services
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1 import dataset_service_pb2, job_service_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
 from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
+from tests.commands import run_here
 from tests.docs.markdown import ROOT
 
-pytestmark = pytest.mark.xdist_group("docs")
+pytestmark = pytest.mark.xdist_group("home")
 
 DATA = ROOT / "examples" / "na2nh2bh4"
 PARENT = f"{DATA}/na2nh2bh4_cubic.cif"
@@ -74,13 +72,11 @@ def _fields(value: Any, path: str = "") -> Iterator[str]:
 @pytest.fixture(scope="module")
 def answers(server: str) -> dict[str, Any]:
     """What each command prints with ``--json``."""
-    found = {}
-    for name, line in COMMANDS.items():
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            assert run([*line.split(), "--server", server, "--json"]) == 0
-        found[name] = json.loads(printed.getvalue())
-    return found
+    done = {
+        name: run_here(*line.split(), "--server", server, "--json")
+        for name, line in COMMANDS.items()
+    }
+    return {name: outcome.json for name, outcome in done.items()}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +86,7 @@ def rarer(server: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with mrcfile.new(path) as mrc:
         mrc.set_data(planted_spectrum(10300, 9900, 40, seed=4).astype(np.float32))
         mrc.voxel_size = PIXEL_ANGSTROM
-    assert run(["ctf", str(path), "--power-spectrum", "--server", server]) == 0
+    assert run_here("ctf", path, "--power-spectrum", "--server", server).code == 0
     with connect(server, show_progress=False) as lab:
         lab.submit_enumeration(PARENT, (2, 2, 1)).wait()
         models = lab.models(PARENT, (2, 2, 1))

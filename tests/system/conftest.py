@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands import Outcome
 from tests.served import served
 from tests.servers import free_port
 from tests.traces import TraceReceiver, trace_receiver
@@ -22,19 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "examples" / "na2nh2bh4"
 COMMAND = Path(sys.executable).parent / "cryolattice"
 TIMEOUT_SECONDS = 280
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Run = Callable[..., Outcome]

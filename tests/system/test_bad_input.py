@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.analyzer import instrument_files
+from tests.commands import run_here
 from tests.system.conftest import DATA, Deployment
 
 pytestmark = pytest.mark.xdist_group("served")
@@ -165,11 +166,14 @@ def _three_quarters(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_clear_line_and_nothing_left(name: str, deployment: Deployment, tmp_path: Path) -> None:
+def test_one_clear_line_and_nothing_left(
+    name: str, deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRYOLATTICE_HOME", str(tmp_path / "home"))
     make, reason, telling = CASES[name]
     arguments = make(tmp_path)
     before = _stored(deployment)
-    outcome = deployment.run(
+    outcome = run_here(
         *arguments, "--out", tmp_path / "out", "--server", deployment.address, "--json"
     )
     assert outcome.code == 2, outcome.err

@@ -9,22 +9,19 @@ import pytest
 
 from tests.system.conftest import DATA, Run
 
-# with the others that use the same dataset, so that it is computed once
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("home")
 
+SERIES = (
+    *(DATA / "saed_98K.mrc", "--pixel-size", 0.0085, "--dose-per-frame", 2.5),
+    *("--compare", DATA / "saed_298K.mrc", "--compare-dose-per-frame", 0.5),
+)
 TRUTH_98K = {4.700: 29.00, 3.323: 24.61, 2.350: 19.55, 2.102: 17.02}
 TRUTH_298K = {4.700: 4.70, 3.323: 3.92, 2.350: 3.13, 2.102: 2.70}
 
 
 def test_critical_doses_and_improvement(cryolattice: Run, tmp_path: Path) -> None:
     out = tmp_path / "dose"
-    outcome = cryolattice(
-        "dose",
-        DATA / "saed_98K.mrc",
-        *("--pixel-size", 0.0085, "--dose-per-frame", 2.5),
-        *("--compare", DATA / "saed_298K.mrc", "--compare-dose-per-frame", 0.5),
-        *("--out", out, "--json"),
-    )
+    outcome = cryolattice("dose", *SERIES, "--out", out, "--json")
     assert outcome.code == 0, outcome.err
     result = outcome.json
     for rows, truth in ((result["reflections"], TRUTH_98K), (result["compare"], TRUTH_298K)):

@@ -10,13 +10,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.system.conftest import ROOT, Deployment
+from tests.system.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
 NOTEBOOK = EXAMPLES / "guided_tour.ipynb"
 
-# one worker runs what needs a sweep, so that it is computed once
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("home")
 
 
 @pytest.fixture(autouse=True)
@@ -62,15 +61,6 @@ def test_compare_orderings(
     # neighbouring octahedral edges are a / sqrt(2) apart; vacancies keep a whole a apart at best
     assert "o-c07e38b125           4.70 Å  P4/mmm" in out
     assert "3.32 Å" in out
-
-
-def test_watch_a_job(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, deployment: Deployment
-) -> None:
-    out = _printed(capsys, monkeypatch, "watch_a_job.py", deployment.address)
-    assert "submitted projects/default/jobs/sweep-" in out
-    assert "SUCCEEDED" in out
-    assert "'thickness': 16" in out
 
 
 def _of_kind(notebook: nbformat.NotebookNode, media_type: str) -> str:

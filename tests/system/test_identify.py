@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.system.conftest import DATA, Run
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("home")
 
 MICROSCOPE = ("--dose", 22, "--energy-kev", 300, "--cs-mm", 2.7)
 PARENT = ("--parent", DATA / "na2nh2bh4_cubic.cif", "--supercell", 2, 2, 1)

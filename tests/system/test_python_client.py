@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import numpy as np
 import pytest
 
 import cryolattice
-from cryolattice.cli.main import run
 from cryolattice.settings import Settings
+from tests.commands import run_here
 from tests.system.conftest import DATA
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("home")
 
 Command = Callable[..., Any]
 
@@ -33,18 +32,14 @@ def lab(home: Path) -> Iterator[cryolattice.Lab]:
 
 
 @pytest.fixture
-def command(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+def command(home: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs the command in this process, embedded, and returns its JSON."""
     monkeypatch.setenv("CRYOLATTICE_HOME", str(home))
 
     def ask(*arguments: object) -> Any:
-        capsys.readouterr()
-        # as a shell hands them over
-        monkeypatch.setattr(sys, "argv", ["cryolattice", *map(str, arguments), "--json"])
-        assert run() == 0
-        return json.loads(capsys.readouterr().out)
+        done = run_here(*arguments, "--json")
+        assert done.code == 0, done.err
+        return done.json
 
     return ask
 

@@ -14,9 +14,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.system.conftest import DATA, Run
+from tests.system.test_dose import SERIES
 from tests.system.test_identify import MICROSCOPE, PARENT
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("home")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -39,7 +40,7 @@ def reports(cryolattice: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[
     questions: dict[str, tuple[object, ...]] = {
         "ordered": ("identify", DATA / "micrograph_a.mrc", *PARENT, *MICROSCOPE),
         "noise": ("identify", noise, *PARENT, *MICROSCOPE),
-        "dose": ("dose", DATA / "saed_298K.mrc", "--pixel-size", 0.0085, "--dose-per-frame", 0.5),
+        "dose": ("dose", *SERIES),
     }
     found = {}
     for name, question in questions.items():

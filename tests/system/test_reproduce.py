@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.system.conftest import Run
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("home")
 
 FIGURES = (
     "figure_1b_pristine_diffraction",

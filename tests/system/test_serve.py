@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
 from tests.queued import queue_models_job
-from tests.system.conftest import DATA, Deployment, Run
+from tests.system.conftest import DATA, ROOT, Deployment, Run
 from tests.system.scrape import Scrape
 from tests.traces import TraceReceiver
 
@@ -113,6 +114,17 @@ def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) 
     assert {job["state"] for job in deployment.run(*made).json["jobs"]} == {"JOB_STATE_SUCCEEDED"}
     _check_tiles(Scrape(deployment.metrics_url))
     _check_trace(deployment.traces)
+
+
+def test_the_example_that_watches_a_job(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["watch_a_job.py", deployment.address])
+    runpy.run_path(str(ROOT / "examples" / "watch_a_job.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "submitted projects/default/jobs/sweep-" in out
+    assert "SUCCEEDED" in out
+    assert "'thickness': 16" in out
 
 
 def test_a_job_whose_worker_is_gone_is_taken_on_again(deployment: Deployment) -> None:

@@ -19,8 +19,9 @@ from cryolattice.client.connection import Connection
 from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
+from tests.commands import Outcome
 from tests.servers import Postgresql, S3Server, free_port
-from tests.system.conftest import COMMAND, DATA, ROOT, TIMEOUT_SECONDS, Outcome
+from tests.system.conftest import COMMAND, DATA, ROOT, TIMEOUT_SECONDS
 
 SERVICES = ("modeler", "simulator", "analyzer")
 PARENT = DATA / "na2nh2bh4_cubic.cif"
