@@ -18,6 +18,7 @@ from cryolattice.store.array_store import open_store
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.commands import run_here
 from tests.queued import queue_models_job
 from tests.system.conftest import DATA, ROOT, Deployment, Run
 from tests.system.scrape import Scrape
@@ -82,7 +83,9 @@ def test_the_served_answer_is_the_embedded_one(deployment: Deployment, cryolatti
     assert sum(row["multiplicity"] for row in served.json["orderings"]) == 495
 
 
-def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_sweep_job_through_the_server(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "simulated"
     outcome = deployment.run(
         *("simulate", PARENT, "--thickness", "18.8:300.8:18.8", "--defocus", 2500),
@@ -100,18 +103,17 @@ def test_a_sweep_job_through_the_server(deployment: Deployment, tmp_path: Path) 
         assert float(mrc.voxel_size.x) == 0.5
         # within four standard errors of the dose, less what is scattered beyond the beams
         assert mrc.data.mean() == pytest.approx(22 * 0.5**2, rel=0.1)
+    monkeypatch.setenv("CRYOLATTICE_HOME", str(tmp_path / "home"))
     name = dataset["name"].rsplit("/", 1)[-1]
-    verified = deployment.run("datasets", "verify", name, "--server", deployment.address)
+    verified = run_here("datasets", "verify", name, "--server", deployment.address)
     assert verified.code == 0
     assert "all as committed" in verified.out
     exported = tmp_path / "exported"
-    copied = deployment.run(
-        "datasets", "export", name, "--out", exported, "--server", deployment.address
-    )
+    copied = run_here("datasets", "export", name, "--out", exported, "--server", deployment.address)
     assert copied.code == 0
     assert (exported / "manifest.json").exists()
     made = ("jobs", "list", "--filter", "kind = sweep", "--server", deployment.address, "--json")
-    assert {job["state"] for job in deployment.run(*made).json["jobs"]} == {"JOB_STATE_SUCCEEDED"}
+    assert {job["state"] for job in run_here(*made).json["jobs"]} == {"JOB_STATE_SUCCEEDED"}
     _check_tiles(Scrape(deployment.metrics_url))
     _check_trace(deployment.traces)
 
