@@ -20,11 +20,12 @@ MODELS = DatasetRef(name="projects/p/datasets/00", kind="models")
 EDGE = 4.0
 
 
-def write_models(root: ArrayStore, cells: list[np.ndarray]) -> None:
-    """Two light atoms in each cell, shifted from model to model."""
+def write_models(root: ArrayStore, cells: list[np.ndarray], *, apart: float = 0.0) -> None:
+    """Two light atoms in each cell, shifted from model to model, and `apart` angstrom further."""
     output = DatasetWriter(root, "models", "00")
     at = np.array([[1.0, 1.0, 0.5], [2.5, 3.0, 1.5]])
-    positions = np.concatenate([at + np.array([0.5 * i, 0, 0]) for i in range(len(cells))])
+    steps = [np.array([[0.5 * i, 0, 0], [0.5 * i, apart * i, 0]]) for i in range(len(cells))]
+    positions = np.concatenate([at + step for step in steps])
     output.add_array("cell", np.stack(cells), ("model", "vector", "xyz"), "angstrom")
     output.add_array("atom_start", 2 * np.arange(len(cells) + 1), ("bound",))
     output.add_array("number", np.tile([11, 5], len(cells)), ("atom",))

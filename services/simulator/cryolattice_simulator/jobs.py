@@ -16,6 +16,7 @@ from cryolattice.store.arrays import ArraySpec, empty_part
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure
+from cryolattice_simulator.image_scores import ObservedCell
 from cryolattice_simulator.models_data import chosen_models
 from cryolattice_simulator.orders import beam_orders
 from cryolattice_simulator.projected_potential import projected_potential
@@ -41,7 +42,7 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     """Check a sweep spec and fill in its defaults."""
     names, structures, places = _chosen(spec, inputs)
     remarks = prepare_spec(spec, structures)
-    sweep = Sweep(spec, structures, names, places)
+    sweep = Sweep(spec, structures, names, places, _observed(spec, inputs))
     return JobEstimate(
         tile_count=sum(map(len, sweep.rounds)),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
@@ -54,7 +55,18 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
 def load_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> Sweep:
     """Return the tiles of a sweep."""
     names, structures, places = _chosen(spec, inputs)
-    return Sweep(spec, structures, names, places)
+    return Sweep(spec, structures, names, places, _observed(spec, inputs))
+
+
+def _observed(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> ObservedCell | None:
+    if not spec.outputs.HasField("scores"):
+        return None
+    field = "outputs.scores.average"
+    average = inputs.open(spec.outputs.scores.average, "average", field=field)
+    return ObservedCell(
+        **{name: average.array(name) for name in ("h", "k", "coefficients")},
+        reciprocal_per_angstrom=average.array("reciprocal"),
+    )
 
 
 def _chosen(
@@ -83,6 +95,8 @@ class Sweep:
     model_ids : sequence of str
     places : sequence of int
         Of the models in ``models.json``.
+    observed : ObservedCell, optional
+        What images are scored against.
     """
 
     def __init__(
@@ -91,6 +105,7 @@ class Sweep:
         structures: Sequence[Structure],
         model_ids: Sequence[str],
         places: Sequence[int],
+        observed: ObservedCell | None,
     ) -> None:
         self._spec = spec
         self._structures = structures
@@ -98,8 +113,11 @@ class Sweep:
         self._places = places
         self._axes = read_axes(spec)
         self._outputs = (
-            OutputArrays(spec, self._axes, structures) if spec.HasField("outputs") else None
+            OutputArrays(spec, self._axes, structures, observed)
+            if spec.HasField("outputs")
+            else None
         )
+        self._keeps_beams = spec.outputs.beams or not spec.outputs.HasField("beams")
         # models are many, their cells few
         cells = {s.cell_angstrom.tobytes(): s.cell_angstrom for s in structures}
         self._beams = max(
@@ -152,7 +170,7 @@ class Sweep:
         }
         orders = ("model", "beam")
         double = spec.precision == simulator_pb2.PRECISION_FLOAT64
-        return [
+        beams = [
             ArraySpec(
                 "psi",
                 (models, *waves),
@@ -164,6 +182,9 @@ class Sweep:
             ArraySpec("h", (models, self._beams), orders, np.int32, chunks=(length, self._beams)),
             ArraySpec("k", (models, self._beams), orders, np.int32, chunks=(length, self._beams)),
             ArraySpec("beam_count", (models,), ("model",), np.int32, chunks=(length,)),
+        ]
+        return [
+            *(beams if self._keeps_beams else ()),
             ArraySpec("gpts", (models, 2), ("model", "xy"), np.int32, chunks=(length, 2)),
             *(self._outputs.arrays(models, length) if self._outputs else ()),
         ]
@@ -177,13 +198,14 @@ class Sweep:
     def _check(self, row: int, earlier: ReadPart) -> tuple[float, float]:
         check = self._checks.row(row)
         model = check.model
-        count = int(earlier("beam_count", model, model + 1)[0])
-        stored = earlier("psi", model, model + 1)[(0, *check.place.values())]
+        engine, structure = sweep_engine(self._spec), self._structures[model]
         settings = self.settings(model, check.conditions)
-        return self._checks.compute(
-            *(check, sweep_engine(self._spec), self._structures[model], settings),
-            stored[:, :count],
-        )
+        if self._keeps_beams:
+            count = int(earlier("beam_count", model, model + 1)[0])
+            psi = earlier("psi", model, model + 1)[(0, *check.place.values())][:, :count]
+        else:
+            psi = engine.exit_beams(structure, settings).psi
+        return self._checks.compute(check, engine, structure, settings, psi)
 
     def _simulate(self, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
         parts = {spec.name: empty_part(spec, stop - start) for spec in self._model_arrays}
@@ -192,12 +214,13 @@ class Sweep:
                 parts["potential"][row] = self._potentials(model, parts["potential"].shape[-2:])
         for place, conditions in self._axes:
             for row, beams in enumerate(self._exit_beams(range(start, stop), conditions)):
-                parts["psi"][(row, *place.values())][:, : len(beams.h)] = beams.psi
                 if self._outputs is not None:
                     self._outputs.fill(parts, row, place, beams)
-                parts["h"][row, : len(beams.h)] = beams.h
-                parts["k"][row, : len(beams.k)] = beams.k
-                parts["beam_count"][row] = len(beams.h)
+                if self._keeps_beams:
+                    parts["psi"][(row, *place.values())][:, : len(beams.h)] = beams.psi
+                    parts["h"][row, : len(beams.h)] = beams.h
+                    parts["k"][row, : len(beams.k)] = beams.k
+                    parts["beam_count"][row] = len(beams.h)
                 parts["gpts"][row] = beams.gpts
         return parts
 
@@ -244,7 +267,8 @@ class Sweep:
         thicknesses = np.asarray(self._spec.thicknesses_angstrom)
         output.add_array("thickness", thicknesses, ("thickness",), "angstrom")
         output.add_array("model", np.asarray(self._places), ("model",))
-        output.add_array("beam", np.arange(self._beams), ("beam",))
+        if self._keeps_beams:
+            output.add_array("beam", np.arange(self._beams), ("beam",))
         more = self._outputs.coordinates() if self._outputs else ()
         for name, values, axis, units in (*self._axes.coordinates(), *more):
             output.add_array(name, values, (axis,), units)

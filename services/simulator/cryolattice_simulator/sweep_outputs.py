@@ -1,4 +1,4 @@
-"""What a sweep stores beside the beams: potentials, exit waves, diffraction patterns, images."""
+"""What a sweep stores beside the beams: potentials, waves, diffraction patterns, images, scores."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cryolattice_simulator.beams import ExitBeams, Structure
 from cryolattice_simulator.engines.form_factors import PARAMETRIZATIONS
 from cryolattice_simulator.engines.images import ImageStack
 from cryolattice_simulator.exit_waves import abtem_metadata, exit_waves, spot_grids
+from cryolattice_simulator.image_scores import CellScores, ObservedCell
 from cryolattice_simulator.images_job import lenses_of
 from cryolattice_simulator.imaging import alias_free_points
 from cryolattice_simulator.models_data import shared_edges
@@ -35,6 +36,8 @@ _CHUNK_BYTES = 32 * 2**20
 # Measured: an image of 40 x 40 points takes 4 us, one with a focal spread of 40 A 64 us.
 _SECONDS_PER_PIXEL = 3e-9
 _SPREAD_IMAGES = 16
+# A score takes as long as so many images.
+_SCORED_IMAGES = 20
 
 
 def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure]) -> None:
@@ -48,6 +51,13 @@ def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structur
     if not spec.HasField("outputs"):
         return
     chosen = spec.outputs
+    if chosen.beams:
+        chosen.ClearField("beams")  # the same question as without it
+    if chosen == simulator_pb2.SweepOutputs(beams=False):
+        raise InvalidInputError(
+            "outputs.beams is false, and nothing else is chosen: choose what is to be stored",
+            field="outputs.beams",
+        )
     if chosen == simulator_pb2.SweepOutputs():
         spec.ClearField("outputs")
         return
@@ -70,14 +80,36 @@ def prepare_outputs(spec: simulator_pb2.SweepSpec, structures: Sequence[Structur
             "leave one of them out, or sweep for each energy",
             field="outputs.exit_waves",
         )
-    defoci = [list(lens.defocus_angstrom) for lens in chosen.images]
+    _require_lenses(chosen.images, "outputs.images")
+    if chosen.HasField("scores"):
+        _check_scores(spec)
+
+
+def _check_scores(spec: simulator_pb2.SweepSpec) -> None:
+    lenses = spec.outputs.scores.images
+    _require_lenses(lenses, "outputs.scores.images")
+    if not lenses:
+        raise InvalidInputError(
+            "outputs.scores.images are not given: list the lens, with its defoci",
+            field="outputs.scores.images",
+        )
+    if spec.axes.frozen_phonons.configurations > 1:
+        raise InvalidInputError(
+            "outputs.scores are of single images, and phonon configurations have a mean: take "
+            "Debye-Waller factors, or store images",
+            field="outputs.scores",
+        )
+
+
+def _require_lenses(lenses: Sequence[simulator_pb2.Objective], field: str) -> None:
+    defoci = [list(lens.defocus_angstrom) for lens in lenses]
     if any(series != defoci[0] or not series for series in defoci):
         raise InvalidInputError(
-            "outputs.images need at least one defocus_angstrom, the same for every lens: complete "
+            f"{field} need at least one defocus_angstrom, the same for every lens: complete "
             "the lists, or sweep for each lens",
-            field="outputs.images.defocus_angstrom",
+            field=f"{field}.defocus_angstrom",
         )
-    for lens in chosen.images:
+    for lens in lenses:
         lenses_of(lens)
 
 
@@ -91,10 +123,21 @@ class OutputArrays:
     axes : SweepAxes
     structures : sequence of Structure
         All models.
+    observed : ObservedCell, optional
+        What images are scored against.
+
+    Raises
+    ------
+    InvalidInputError
+        It is of another cell.
     """
 
     def __init__(
-        self, spec: simulator_pb2.SweepSpec, axes: SweepAxes, structures: Sequence[Structure]
+        self,
+        spec: simulator_pb2.SweepSpec,
+        axes: SweepAxes,
+        structures: Sequence[Structure],
+        observed: ObservedCell | None,
     ) -> None:
         self._spec = spec
         self._chosen = spec.outputs
@@ -105,15 +148,24 @@ class OutputArrays:
         self._points = alias_free_points(most[0]), alias_free_points(most[1])
         # one grid for all, although each model alone might choose another
         self._potential_gpts = choose_grid(structures[0], spec.sampling_angstrom)
-        self._lenses = [lens for objective in self._chosen.images for lens in lenses_of(objective)]
-        self._stacks: dict[tuple[float, bytes], ImageStack] = {}
+        self._lenses = {
+            "image": [lens for one in self._chosen.images for lens in lenses_of(one)],
+            "score": [lens for one in self._chosen.scores.images for lens in lenses_of(one)],
+        }
+        self._scores = CellScores(observed, self._edges, self._points) if observed else None
+        self._stacks: dict[tuple[str, float, bytes], ImageStack] = {}
 
     @property
     def pass_seconds(self) -> float:
         """Return what the images of one pass take on one core, roughly."""
         planes = len(self._spec.thicknesses_angstrom)
-        spread = sum(_SPREAD_IMAGES if lens.focal_spread_angstrom else 1 for lens in self._lenses)
-        return _SECONDS_PER_PIXEL * math.prod(self._points) * planes * spread
+        images = sum(
+            (_SPREAD_IMAGES if lens.focal_spread_angstrom else 1)
+            + (_SCORED_IMAGES if name == "score" else 0)
+            for name, lenses in self._lenses.items()
+            for lens in lenses
+        )
+        return _SECONDS_PER_PIXEL * math.prod(self._points) * planes * images
 
     def arrays(self, models: int, length: int) -> list[ArraySpec]:
         """Return the arrays for so many models, in chunks of `length` of them."""
@@ -153,10 +205,11 @@ class OutputArrays:
             spots = [("ky", 2 * k + 1), ("kx", 2 * h + 1)]
             add("diffraction", np.float32, "1", [*means, *planes, *spots])
         if chosen.images:
-            series = [("defocus", len(chosen.images[0].defocus_angstrom))]
-            if len(chosen.images) > 1:
-                series.insert(0, ("lens", len(chosen.images)))
+            series = _series(chosen.images, "")
             add("image", np.float32, "1", [*means, *planes, *series, ("y", ny), ("x", nx)])
+        if chosen.HasField("scores"):
+            series = _series(chosen.scores.images, "score_")
+            add("score", np.float32, "1", [*means, *planes, *series])
         return found
 
     def fill(
@@ -187,13 +240,15 @@ class OutputArrays:
         if "diffraction" in parts:
             average("diffraction", spot_grids(beams, self._orders))
         if "image" in parts:
-            average("image", self._stack(beams).images(beams.psi).swapaxes(-1, -2))
+            average("image", self._images("image", beams).swapaxes(-1, -2))
+        if self._scores is not None:
+            average("score", self._scores.of(self._images("score", beams)))
 
-    def _stack(self, beams: ExitBeams) -> ImageStack:
-        key = beams.energy_kev, beams.cell_angstrom.tobytes()
+    def _images(self, output: str, beams: ExitBeams) -> NDArray[np.floating]:
+        key = output, beams.energy_kev, beams.cell_angstrom.tobytes()
         if key not in self._stacks:
-            self._stacks[key] = ImageStack(beams, self._lenses, self._points)
-        return self._stacks[key]
+            self._stacks[key] = ImageStack(beams, self._lenses[output], self._points)
+        return self._stacks[key].images(beams.psi)
 
     def attributes(self, model_ids: Sequence[str]) -> dict[str, Any]:
         """Return what the array group says of itself, so that abTEM opens the exit waves."""
@@ -229,11 +284,24 @@ class OutputArrays:
                 yield f"potential_{name}", values, f"potential_{name}", "angstrom"
             if chosen.diffraction_patterns:
                 yield f"k{name}", np.arange(-order, order + 1) / edge, f"k{name}", "1/angstrom"
-        if chosen.images:
-            defoci = np.asarray(chosen.images[0].defocus_angstrom)
-            yield "defocus", defoci, "defocus", "angstrom"
-        if len(chosen.images) > 1:
-            yield "lens", np.arange(len(chosen.images)), "lens", "1"
-            for name, unit in _LENS_FIELDS:
-                values = np.asarray([getattr(lens, name) for lens in chosen.images])
-                yield f"lens_{name}", values, "lens", unit
+        yield from _lens_coordinates(chosen.images, "")
+        yield from _lens_coordinates(chosen.scores.images, "score_")
+
+
+def _series(lenses: Sequence[simulator_pb2.Objective], prefix: str) -> list[tuple[str, int]]:
+    """Return name and length of the axes of images through these lenses."""
+    defoci = [(f"{prefix}defocus", len(lenses[0].defocus_angstrom))]
+    return [(f"{prefix}lens", len(lenses)), *defoci] if len(lenses) > 1 else defoci
+
+
+def _lens_coordinates(
+    lenses: Sequence[simulator_pb2.Objective], prefix: str
+) -> Iterator[tuple[str, NDArray[Any], str, str]]:
+    if lenses:
+        axis = f"{prefix}defocus"
+        yield axis, np.asarray(lenses[0].defocus_angstrom), axis, "angstrom"
+    if len(lenses) > 1:
+        axis = f"{prefix}lens"
+        yield axis, np.arange(len(lenses)), axis, "1"
+        for name, unit in _LENS_FIELDS:
+            yield f"{axis}_{name}", np.asarray([getattr(one, name) for one in lenses]), axis, unit

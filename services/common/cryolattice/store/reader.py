@@ -158,8 +158,12 @@ class DatasetReader:
         Raises
         ------
         InvalidInputError
-            It has others; `field` is what referred to the dataset.
+            It has others, or is not there; `field` is what referred to the dataset.
         """
+        if f"data.zarr/{name}/zarr.json" not in self._objects:
+            raise InvalidInputError(
+                f"{field} hold no {name}: refer to a dataset that keeps it", field=field
+            )
         found = tuple(json.loads(self.read(f"data.zarr/{name}/zarr.json"))["dimension_names"])
         if found != dims:
             others = " and ".join(axis for axis in found if axis not in dims)

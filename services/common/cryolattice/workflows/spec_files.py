@@ -15,6 +15,7 @@ from yaml.constructor import ConstructorError
 from yaml.representer import RepresenterError
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
+from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 
 _LARGEST_SERIES = 100_000
 _RANGE = ("from", "to", "step")
@@ -117,6 +118,10 @@ class SpecFile:
             inner = getattr(message, field.name)
             # present, even where nothing in it is set
             inner.SetInParent()
+            if isinstance(inner, DatasetRef):
+                # whoever asks completes it
+                inner.name = self.text(node, path)
+                return
             self.fill(inner, self.mapping(node, path), path)
         else:
             setattr(message, field.name, self._scalar(field, node, path))

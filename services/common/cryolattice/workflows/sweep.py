@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from cryolattice.canonical import references
 from cryolattice.client.connection import Connection
 from cryolattice.errors import InvalidInputError
 from cryolattice.workflows.models import ModelOptions, build_models, models_question
@@ -146,6 +147,8 @@ def prepare_sweep(
         models, remarks = _built(lab, question.models, follow)
         spec = simulator_pb2.SweepSpec()
         spec.CopyFrom(question.spec)
+        for named in references(spec):
+            named.CopyFrom(_dataset(lab, named.name))
         spec.models.CopyFrom(models)
         request = simulator_pb2.CreateSweepJobRequest(
             parent=lab.parent, spec=spec, validate_only=True
@@ -162,10 +165,7 @@ def _built(
     lab: Connection, models: str | OrderingModels, follow: Follow
 ) -> tuple[DatasetRef, list[str]]:
     if isinstance(models, str):
-        name = models if "/" in models else f"{lab.parent}/datasets/{models}"
-        found = lab.get_dataset(name)
-        fields = ("name", "kind", "uri", "manifest_sha256")
-        return DatasetRef(**{part: getattr(found, part) for part in fields}), []
+        return _dataset(lab, models), []
     question = models_question(
         lab,
         models.parent,
@@ -176,6 +176,12 @@ def _built(
         options=ModelOptions(transforms=models.transforms),
     )
     return build_models(lab, question.spec, follow), question.remarks
+
+
+def _dataset(lab: Connection, name: str) -> DatasetRef:
+    found = lab.get_dataset(name if "/" in name else f"{lab.parent}/datasets/{name}")
+    fields = ("name", "kind", "uri", "manifest_sha256")
+    return DatasetRef(**{part: getattr(found, part) for part in fields})
 
 
 def run_sweep(lab: Connection, prepared: PreparedSweep, follow: Follow = unseen) -> DatasetRef:

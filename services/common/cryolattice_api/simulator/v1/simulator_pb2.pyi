@@ -188,7 +188,7 @@ class SweepSpec(_message.Message):
 
     @_builtins.property
     def outputs(self) -> Global___SweepOutputs:
-        """What is stored beside the beams; absent for nothing."""
+        """What is stored beside or in place of the beams; absent for the beams alone."""
 
     @_builtins.property
     def selection(self) -> Global___ModelSelection:
@@ -319,17 +319,25 @@ class SweepOutputs(_message.Message):
     EXIT_WAVES_FIELD_NUMBER: _builtins.int
     DIFFRACTION_PATTERNS_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    BEAMS_FIELD_NUMBER: _builtins.int
     projected_potential: _builtins.bool
     """Of one period, without tilt."""
     exit_waves: _builtins.bool
     """On the smallest grid that holds their intensity; `abtem.from_zarr` opens them."""
     diffraction_patterns: _builtins.bool
     """Intensity of every beam, on the lattice of their orders."""
+    beams: _builtins.bool
+    """Absent for true; where false, only what is chosen here is stored."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Objective]:
         """Of one cell, on the exit waves' grid: every defocus of each lens. Several lenses must have the
         same defoci.
         """
+
+    @_builtins.property
+    def scores(self) -> Global___ImageScores:
+        """How much such images look like a micrograph; the images themselves are not kept for it."""
 
     def __init__(
         self,
@@ -338,14 +346,48 @@ class SweepOutputs(_message.Message):
         exit_waves: _builtins.bool = ...,
         diffraction_patterns: _builtins.bool = ...,
         images: _abc.Iterable[Global___Objective] | None = ...,
+        scores: Global___ImageScores | None = ...,
+        beams: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_beams", b"_beams", "beams", b"beams", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["diffraction_patterns", b"diffraction_patterns", "exit_waves", b"exit_waves", "images", b"images", "projected_potential", b"projected_potential"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beams", b"_beams", "beams", b"beams", "diffraction_patterns", b"diffraction_patterns", "exit_waves", b"exit_waves", "images", b"images", "projected_potential", b"projected_potential", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__beams: _TypeAlias = _typing.Literal["beams"]  # noqa: Y015
+    _WhichOneofArgType__beams: _TypeAlias = _typing.Literal["_beams", b"_beams"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__beams) -> _WhichOneofReturnType__beams | None: ...
+
+Global___SweepOutputs: _TypeAlias = SweepOutputs  # noqa: Y015
+
+@_typing.final
+class ImageScores(_message.Message):
+    """Correlation with an averaged cell, at the best shift, turn and mirror."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVERAGE_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def average(self) -> _dataset_pb2.DatasetRef:
+        """An `average` dataset, of the models' cell."""
+
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Objective]:
+        """Every defocus of each lens, as for images."""
+
+    def __init__(
+        self,
+        *,
+        average: _dataset_pb2.DatasetRef | None = ...,
+        images: _abc.Iterable[Global___Objective] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "images", b"images"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SweepOutputs: _TypeAlias = SweepOutputs  # noqa: Y015
+Global___ImageScores: _TypeAlias = ImageScores  # noqa: Y015
 
 @_typing.final
 class ModelSelection(_message.Message):
