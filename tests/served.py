@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.servers import free_port
+
 
 @contextmanager
 def served(
     home: Path, metrics_port: int = 0, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
     """Yield the address of ``cryolattice serve all`` on a free port, with its data in `home`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = home / "serve.log"
     with log.open("w") as output:
         ports = ("--port", str(port), "--metrics-port", str(metrics_port))

@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
+from cryolattice.client.calls import open_channel
 from cryolattice.client.connection import Connection
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
@@ -101,3 +103,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """One embedded server, with its workers, for all tests."""
     with Connection(settings=Settings(home=tmp_path_factory.mktemp("lab"))) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def channel(lab: Connection) -> Iterator[grpc.Channel]:
+    with open_channel(lab.address) as channel:
+        yield channel

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 def test_where_no_server_answers(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
     with (
         Connection(address, settings=Settings(home=tmp_path)) as lab,

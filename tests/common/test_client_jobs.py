@@ -27,6 +27,7 @@ from cryolattice.ledger.ledger import Ledger
 from cryolattice.messages import message_dict
 from cryolattice.settings import Settings
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -230,9 +231,7 @@ def _served(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
 def test_waiting_outlives_a_server_that_is_killed(
     settings: Settings, models_spec: ModelsSpecs
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with connect(f"127.0.0.1:{port}", show_progress=False) as lab:
         with _served(settings, port) as server:
             request = modeler_pb2.CreateModelsJobRequest(spec=models_spec())

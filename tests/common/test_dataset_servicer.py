@@ -14,7 +14,6 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from cryolattice.client.calls import open_channel
 from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     CorruptDataError,
@@ -37,12 +36,6 @@ if TYPE_CHECKING:
 
 MICROGRAPH = dataset_service_pb2.FILE_ROLE_MICROGRAPH
 PLAIN = dataset_service_pb2.FILE_ROLE_PLAIN
-
-
-@pytest.fixture(scope="module")
-def channel(lab: Connection) -> Iterator[grpc.Channel]:
-    with open_channel(lab.address) as channel:
-        yield channel
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from cryolattice.client.calls import open_channel
 from cryolattice.client.connection import Connection
 from cryolattice.errors import (
     CompositionError,
@@ -34,12 +33,6 @@ from cryolattice_api.modeler.v1 import modeler_pb2
 
 if TYPE_CHECKING:
     from tests.common.conftest import ModelsSpecs
-
-
-@pytest.fixture(scope="module")
-def channel(lab: Connection) -> Iterator[grpc.Channel]:
-    with open_channel(lab.address) as channel:
-        yield channel
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mrcfile
 import numpy as np
 import pytest
 import xarray as xr
@@ -19,6 +18,7 @@ from cryolattice_api.analyzer.v1 import analyzer_pb2
 from cryolattice_api.common.v1 import dataset_service_pb2, job_service_pb2
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
+from tests.analyzer import instrument_files
 from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
 from tests.commands import run_here
 from tests.docs.markdown import ROOT
@@ -83,9 +83,8 @@ def answers(server: str) -> dict[str, Any]:
 def rarer(server: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Datasets of the kinds that the commands above leave out."""
     path = tmp_path_factory.mktemp("spectrum") / "power.mrc"
-    with mrcfile.new(path) as mrc:
-        mrc.set_data(planted_spectrum(10300, 9900, 40, seed=4).astype(np.float32))
-        mrc.voxel_size = PIXEL_ANGSTROM
+    power = planted_spectrum(10300, 9900, 40, seed=4).astype(np.float32)
+    path.write_bytes(instrument_files.mrc(power, PIXEL_ANGSTROM))
     assert run_here("ctf", path, "--power-spectrum", "--server", server).code == 0
     with connect(server, show_progress=False) as lab:
         lab.submit_enumeration(PARENT, (2, 2, 1)).wait()

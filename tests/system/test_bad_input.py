@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import mrcfile
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,10 +20,7 @@ COUNTS = np.random.default_rng(1).poisson(5.5, (128, 128)).astype(np.float32)
 
 
 def _mrc(path: Path, data: NDArray[np.float32], voxel: float) -> Path:
-    with mrcfile.new(path) as mrc:
-        mrc.set_data(data)
-        mrc.voxel_size = voxel
-    return path
+    return _written(path, instrument_files.mrc(data, voxel))
 
 
 def _fully_occupied(path: Path) -> Path:

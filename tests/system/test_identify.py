@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mrcfile
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.analyzer import instrument_files
 from tests.system.conftest import DATA, Run
 
 pytestmark = pytest.mark.xdist_group("home")
@@ -160,9 +160,7 @@ def test_disordered_micrograph(cryolattice: Run) -> None:
 def test_noise_is_undetermined(cryolattice: Run, tmp_path: Path) -> None:
     counts = np.random.default_rng(3).poisson(5.5, (512, 512)).astype(np.float32)
     path = tmp_path / "noise.mrc"
-    with mrcfile.new(path) as mrc:
-        mrc.set_data(counts)
-        mrc.voxel_size = 0.5
+    path.write_bytes(instrument_files.mrc(counts, 0.5))
     outcome = cryolattice("identify", path, *PARENT, *MICROSCOPE, "--json")
     assert outcome.code == 0, outcome.err
     result = outcome.json

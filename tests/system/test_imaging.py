@@ -17,6 +17,7 @@ from cryolattice.settings import Settings
 from cryolattice.workflows.average import AverageOptions, average_cell
 from cryolattice.workflows.ctf import CtfOptions, measure_ctf
 from cryolattice.workflows.lattice import LatticeOptions, find_lattice
+from tests.analyzer import instrument_files
 from tests.analyzer.planted_crystal import plant
 from tests.analyzer.planted_spectra import PIXEL_ANGSTROM, planted_spectrum
 from tests.system.conftest import DATA, Run
@@ -29,9 +30,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared/data/real"
 
 
 def written(path: Path, values: NDArray[np.floating], pixel_angstrom: float) -> Path:
-    with mrcfile.new(path) as mrc:
-        mrc.set_data(values.astype(np.float32))
-        mrc.voxel_size = pixel_angstrom
+    path.write_bytes(instrument_files.mrc(values.astype(np.float32), pixel_angstrom))
     return path
 
 

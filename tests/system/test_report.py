@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import mrcfile
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.analyzer import instrument_files
 from tests.system.conftest import DATA, Run
 from tests.system.test_dose import SERIES
 from tests.system.test_identify import MICROSCOPE, PARENT
@@ -34,9 +34,7 @@ def reports(cryolattice: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[
     folder = tmp_path_factory.mktemp("reports")
     noise = folder / HOSTILE
     counts = np.random.default_rng(3).poisson(5.5, (512, 512)).astype(np.float32)
-    with mrcfile.new(noise) as mrc:
-        mrc.set_data(counts)
-        mrc.voxel_size = 0.5
+    noise.write_bytes(instrument_files.mrc(counts, 0.5))
     questions: dict[str, tuple[object, ...]] = {
         "ordered": ("identify", DATA / "micrograph_a.mrc", *PARENT, *MICROSCOPE),
         "noise": ("identify", noise, *PARENT, *MICROSCOPE),
