@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
 from cryolattice.errors import (
@@ -17,7 +19,13 @@ from cryolattice.errors import (
 )
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, sha256
-from cryolattice.store.arrays import ArraySpec, create_array, create_group
+from cryolattice.store.arrays import (
+    ArraySpec,
+    ChunkPipeline,
+    create_array,
+    create_group,
+    open_array,
+)
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice.store.zarr_stores import WriteOnceStore
@@ -258,3 +266,43 @@ def test_only_what_is_not_committed_can_be_discarded(root: ArrayStore) -> None:
     writer.commit(spec_json=b"{}", inputs={})
     writer.discard()
     assert DatasetReader.open(root, "beams", "0abc").file("a") == b"1"
+
+
+def test_one_writer_fills_tile_after_tile(root: ArrayStore) -> None:
+    leader, worker = _writer(root), _writer(root)
+    leader.create_arrays({}, [SERIES])
+    for tile in range(2):
+        worker.begin_tile()
+        worker.write("series", _values(tile), 2 * tile)
+        worker.write_receipt(tile)
+    assert list(leader.receipt(1) or ()) == ["data.zarr/series/c/1/0"]
+    leader.commit(spec_json=b"{}", inputs={}, tile_count=2)
+
+
+def test_an_array_that_an_earlier_attempt_made_must_still_be_there(root: ArrayStore) -> None:
+    _writer(root).create_arrays({}, [SERIES])
+    leader = _writer(root, 2)
+    leader.create_arrays({}, [SERIES])
+    _tiles(root, 0, 1)
+    root.delete("datasets/beams/0abc/data.zarr/series/zarr.json")
+    with pytest.raises(CorruptDataError, match=r"series/zarr\.json"):
+        leader.commit(spec_json=b"{}", inputs={}, tile_count=2)
+
+
+def test_zarr_is_left_as_it_was(root: ArrayStore, tmp_path: Path) -> None:
+    before = zarr.config.get("codec_pipeline")
+    writer = _writer(root)
+    writer.create_arrays({}, [SERIES])
+    _tiles(root, 0, 1)
+    reader = writer.commit(spec_json=b"{}", inputs={}, tile_count=2)
+    opened = reader.to_xarray()
+    opened.load()
+    assert zarr.config.get("codec_pipeline") == before
+    ours = zarr.open_array(reader.zarr_store, path="series", mode="r", zarr_format=3)
+    theirs = zarr.create_array(tmp_path / "theirs", shape=(2,), dtype=float)
+    for array in (ours, theirs):
+        assert not isinstance(array.async_array.codec_pipeline, ChunkPipeline)
+    with ThreadPoolExecutor(4) as pool:
+        arrays = list(pool.map(lambda _: open_array(reader.zarr_store, "series"), range(40)))
+    assert all(isinstance(array.async_array.codec_pipeline, ChunkPipeline) for array in arrays)
+    assert zarr.config.get("codec_pipeline") == before

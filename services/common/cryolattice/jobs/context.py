@@ -115,8 +115,15 @@ class JobContext:
         *,
         reused: int = 0,
         state: job_pb2.JobState.ValueType = job_pb2.JOB_STATE_RUNNING,
+        increments: Mapping[Key, float] | None = None,
     ) -> None:
-        """Record progress; raise `JobCancelledError` where the job is to stop."""
+        """Record progress, and add to the sums of this kind of job.
+
+        Raises
+        ------
+        JobCancelledError
+            The job is to stop; nothing is recorded.
+        """
         self.check_cancelled()
 
         def change(job: job_pb2.Job) -> None:
@@ -128,7 +135,7 @@ class JobContext:
             job.progress.succeeded = done
             job.progress.reused = reused
 
-        self.ledger.update(self.name, change, attempt=self.attempt)
+        self.ledger.update(self.name, change, attempt=self.attempt, increments=increments)
 
     def count(self, increments: Mapping[Key, float]) -> None:
         """Add to the sums of this kind of job."""

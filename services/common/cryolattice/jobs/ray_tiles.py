@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import resource
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,6 +19,7 @@ from google.protobuf.message import Message
 from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
+from cryolattice.jobs.tile_tally import TileTally
 from cryolattice.jobs.tile_watch import TileWatch
 from cryolattice.jobs.tiles import Tile, compute_tile
 from cryolattice.settings import Settings
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _WAIT_SECONDS = 0.5
+# how often the cluster is asked for its nodes
+_ROOM_SECONDS = 1.0
 # each worker computes on one core: libraries that start threads of their own only get in the way
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -45,6 +50,12 @@ def _load(kind_name: str, spec_bytes: bytes, store_url: str) -> TiledJob:
     spec.ParseFromString(spec_bytes)
     tiled: TiledJob = load_function(kind.run)(spec, Inputs(open_store(store_url)))
     return tiled
+
+
+@lru_cache(maxsize=1)
+def _writer(store_url: str, dataset: tuple[str, str, int, int]) -> DatasetWriter:
+    # one for all tiles of a worker: it opens the arrays once
+    return DatasetWriter(open_store(store_url), *dataset)
 
 
 def _compute_tile(
@@ -82,7 +93,7 @@ def _compute(
     before = TRAFFIC.count()
     try:
         tiled = _load(kind_name, spec_bytes, store_url)
-        writer = DatasetWriter(open_store(store_url), *dataset)
+        writer = _writer(store_url, dataset)
     except CryolatticeError as error:
         return Tile(failure=error)
     done = compute_tile(tiled, writer, tile)
@@ -153,32 +164,40 @@ def _run_on_ray(
     if started_here:
         _connect(ray)
     try:
-        task: Any = ray.remote(num_cpus=1, max_retries=5)(_compute_tile)
-        reused = done = total - sum(len(tiles) for tiles in rounds)
-        context.progress(done, total, "computing", reused=reused)
+        _compute_rounds(ray, context, arguments, rounds, total, worker_peak_bytes)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _compute_rounds(
+    ray_module: Any,
+    context: JobContext,
+    arguments: tuple[Any, ...],
+    rounds: list[list[int]],
+    total: int,
+    worker_peak_bytes: int,
+) -> None:
+    task = ray_module.remote(num_cpus=1, max_retries=5)(_compute_tile)
+    looked_at = -math.inf
+    with TileTally(context, total - sum(len(tiles) for tiles in rounds), total) as tally:
         for tiles in rounds:
             waiting = list(reversed(tiles))
             running: set[ray.ObjectRef[Any]] = set()
             while waiting or running:
-                # asked again each time: a cluster grows while more tasks wait than it has cores
-                room = _room(ray.nodes(), worker_peak_bytes)  # type: ignore[no-untyped-call]
-                sized = task.options(memory=room.tile_bytes)
+                # asked again: a cluster grows while more tasks wait than it has cores
+                if time.monotonic() - looked_at > _ROOM_SECONDS:
+                    looked_at = time.monotonic()
+                    room = _room(ray_module.nodes(), worker_peak_bytes)
+                    sized = task.options(memory=room.tile_bytes)
                 while waiting and len(running) < room.in_flight:
                     running.add(sized.remote(*arguments, waiting.pop()))
-                finished, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
-                context.check_cancelled()
+                finished, _ = ray_module.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
                 for reference in finished:
                     running.discard(reference)
-                    outcome = _outcome(ray, reference)
-                    context.count(outcome.increments())
-                    if outcome.failure is not None:
-                        raise outcome.failure
-                    done += 1
-                if finished:
-                    context.progress(done, total, "computing", reused=reused)
-    finally:
-        if started_here:
-            ray.shutdown()
+                    tally.add(_outcome(ray_module, reference))
+                context.check_cancelled()
+                tally.tell()
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,17 @@ from cryolattice_api.common.v1 import job_pb2
 
 @dataclass(frozen=True)
 class Tile:
-    """What there is to say of a tile: how much it was, or the user's mistake that ended it."""
+    """What there is to say of a tile: how much it was, or the user's mistake that ended it.
+
+    `chunks` are the keys of its chunks below the dataset's root.
+    """
 
     candidates: int = 0
     seconds: float = 0.0
     read_bytes: int = 0
     written_bytes: int = 0
     failure: CryolatticeError | None = None
+    chunks: tuple[str, ...] = ()
 
     def increments(self) -> Increments:
         """Return what it adds to the sums of its kind of job."""
@@ -41,7 +45,7 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     ----------
     tiled : TiledJob
     writer : DatasetWriter
-        That has written nothing else.
+        That writes nothing but tiles.
     tile : int
 
     Returns
@@ -52,14 +56,15 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
     try:
         began = time.perf_counter()
+        writer.begin_tile()
         first_rows = {array.name: array.first_row for array in tiled.arrays}
         for name, values in tiled.compute(start, stop, writer.read_part).items():
             writer.write(name, values, start - first_rows[name])
         seconds = time.perf_counter() - began
-        writer.write_receipt(tile)
+        chunks = writer.write_receipt(tile)
     except CryolatticeError as error:
         return Tile(failure=error)
-    return Tile(stop - start, seconds)
+    return Tile(stop - start, seconds, chunks=tuple(chunks))
 
 
 def run_in_order(context: JobContext, tiled: TiledJob) -> int:
@@ -79,16 +84,17 @@ def run_in_order(context: JobContext, tiled: TiledJob) -> int:
     done = reused = len(finished)
     context.count({("tiles", "reused"): reused})
     context.progress(done, total, "computing", reused=reused)
+    writer = DatasetWriter(output.root, output.kind, output.id, output.attempt, output.epoch)
     for tile in range(total):
         if tile in finished:
             continue
-        writer = DatasetWriter(output.root, output.kind, output.id, output.attempt, output.epoch)
         outcome = compute_tile(tiled, writer, tile)
-        context.count(outcome.increments())
         if outcome.failure is not None:
+            context.count(outcome.increments())
             raise outcome.failure
         done += 1
-        context.progress(done, total, "computing", reused=reused)
+        increments = outcome.increments()
+        context.progress(done, total, "computing", reused=reused, increments=increments)
     context.progress(
         total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
     )

@@ -109,7 +109,12 @@ class Ledger:
 
     @patient
     def update(
-        self, name: str, change: Callable[[job_pb2.Job], None], *, attempt: int | None = None
+        self,
+        name: str,
+        change: Callable[[job_pb2.Job], None],
+        *,
+        attempt: int | None = None,
+        increments: Mapping[Key, float] | None = None,
     ) -> job_pb2.Job:
         """Change a job and add the event.
 
@@ -121,6 +126,8 @@ class Ledger:
             Changes the message in place.
         attempt : int, optional
             The attempt on whose behalf the change is made.
+        increments : mapping, optional
+            What is added to the sums of its kind: twice, should the connection break at the commit.
 
         Raises
         ------
@@ -130,7 +137,9 @@ class Ledger:
             A later attempt has taken the job over, or it waits for one.
         """
         with self._engine.begin() as connection:
-            return changes.change(connection, name, change, attempt)
+            job = changes.change(connection, name, change, attempt)
+            add_totals(connection, job.kind, increments or {})
+            return job
 
     def say_why_queued(self, name: str, message: str) -> None:
         """Say in a queued job what it waits for; one that does not wait any more is left alone."""

@@ -27,6 +27,11 @@ class Increments(defaultdict[Key, float]):
     def __init__(self, values: Mapping[Key, float] | None = None) -> None:
         super().__init__(float, values or {})
 
+    def add(self, others: Mapping[Key, float]) -> None:
+        """Add what is to be added besides."""
+        for key, value in others.items():
+            self[key] += value
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -64,16 +69,21 @@ CANDIDATE_SECONDS = Distribution(
 
 def add_totals(connection: Connection, kind: str, increments: Mapping[Key, float]) -> None:
     """Add to the sums of a kind of job."""
+    if not increments:
+        return
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    # in one order for all writers: two of them never wait for each other
-    for (name, label), value in sorted(increments.items()):
-        row = insert(TOTALS).values(kind=kind, name=name, label=label, value=value)
-        connection.execute(
-            row.on_conflict_do_update(
-                index_elements=["kind", "name", "label"],
-                set_={"value": TOTALS.c.value + row.excluded.value},
-            )
-        )
+    row = insert(TOTALS)
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["kind", "name", "label"],
+            set_={"value": TOTALS.c.value + row.excluded.value},
+        ),
+        # in one order for all writers: two of them never wait for each other
+        [
+            {"kind": kind, "name": name, "label": label, "value": value}
+            for (name, label), value in sorted(increments.items())
+        ],
+    )
 
 
 def read_totals(connection: Connection) -> dict[str, dict[Key, float]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, override
 
 import numpy as np
 import zarr
@@ -17,22 +18,54 @@ from numpy.typing import DTypeLike, NDArray
 from zarr.abc.store import Store
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.array_spec import ArrayConfigParams
+from zarr.core.codec_pipeline import FusedCodecPipeline
 from zarr.errors import ChunkNotFoundError, ContainsArrayError, ContainsGroupError
+from zarr.registry import register_pipeline
 
 from cryolattice.errors import CorruptDataError, MissingChunkError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# one thread hashes and codes a chunk, and fetches or puts it: a coroutine for each of these steps
-# costs more than the hash. Four threads, since they also wait for a disk or a server
-zarr.config.set(
-    {
-        "codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline",
-        "codec_pipeline.max_workers": 4,
-    }
-)
+# what codes a chunk also waits for a disk or a server
+_THREADS = 4
+_OPENING = threading.Lock()
 _CHECKED: ArrayConfigParams = {"write_empty_chunks": True, "read_missing_chunks": False}
+
+
+class ChunkPipeline(FusedCodecPipeline):
+    """One thread fetches or puts a chunk, hashes and codes it.
+
+    A coroutine for each of these steps, as zarr has them by default, costs more than the hash.
+    """
+
+    @override
+    def read_sync(
+        self, batch_info: Any, out: Any, drop_axes: tuple[int, ...] = (), max_workers: int = 1
+    ) -> Any:
+        return super().read_sync(batch_info, out, drop_axes, max(max_workers, _THREADS))
+
+    @override
+    def write_sync(
+        self, batch_info: Any, value: Any, drop_axes: tuple[int, ...] = (), max_workers: int = 1
+    ) -> None:
+        super().write_sync(batch_info, value, drop_axes, max(max_workers, _THREADS))
+
+
+register_pipeline(ChunkPipeline)
+
+
+@contextmanager
+def _our_pipeline() -> Iterator[None]:
+    """Give `ChunkPipeline` to the arrays that are opened here; those of others keep zarr's."""
+    # zarr's settings are the process's: one at a time changes them and changes them back
+    with (
+        _OPENING,
+        zarr.config.set(
+            {"codec_pipeline.path": f"{ChunkPipeline.__module__}.{ChunkPipeline.__qualname__}"}
+        ),
+    ):
+        yield
 
 
 @dataclass(frozen=True)
@@ -100,7 +133,7 @@ def create_array(store: Store, spec: ArraySpec) -> None:
     One that a racing writer made stays.
     """
     dtype = np.dtype(spec.dtype)
-    with suppress(ContainsArrayError):
+    with suppress(ContainsArrayError), _our_pipeline():
         zarr.create_array(
             store,
             name=spec.name,
@@ -132,7 +165,20 @@ def array_bytes(metadata: bytes) -> int:
     return int(math.prod(described["shape"]) * np.dtype(described["data_type"]).itemsize)
 
 
-def write_part(store: Store, name: str, start: int, values: NDArray[Any]) -> None:
+def open_array(store: Store, name: str) -> zarr.Array[Any]:
+    """Open an array, for writing where the store can be written.
+
+    Raises
+    ------
+    zarr.errors.ArrayNotFoundError
+        There is none of this name.
+    """
+    mode: Literal["r", "r+"] = "r" if store.read_only else "r+"
+    with _our_pipeline():
+        return zarr.open_array(store, path=name, mode=mode, zarr_format=3, config=_CHECKED)
+
+
+def write_part(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
     """Write `values` at `start` of the first axis.
 
     Raises
@@ -140,14 +186,13 @@ def write_part(store: Store, name: str, start: int, values: NDArray[Any]) -> Non
     ValueError
         The part is not whole chunks: a chunk is written once, so its rest would stay empty.
     """
-    array = zarr.open_array(store, path=name, mode="r+", zarr_format=3, config=_CHECKED)
     if values.shape[1:] != array.shape[1:] or values.ndim != array.ndim:
-        raise ValueError(f"part of {name} has shape {values.shape}, the array {array.shape}")
+        raise ValueError(f"part of {array.path} has shape {values.shape}, the array {array.shape}")
     if values.ndim:
         stop, length, chunk = start + values.shape[0], array.shape[0], array.chunks[0]
         if start % chunk or stop > length or (stop % chunk and stop != length):
             raise ValueError(
-                f"part {start}:{stop} of {name} is not whole chunks of {chunk} up to {length}"
+                f"part {start}:{stop} of {array.path} is not whole chunks of {chunk} up to {length}"
             )
         array[start : start + values.shape[0]] = values
     else:
@@ -170,8 +215,7 @@ def read_part(store: Store, name: str, start: int | None, stop: int | None) -> N
         A chunk fails its checksum.
     """
     try:
-        mode: Literal["r", "r+"] = "r" if store.read_only else "r+"
-        array = zarr.open_array(store, path=name, mode=mode, zarr_format=3, config=_CHECKED)
+        array = open_array(store, name)
         return np.asarray(array[...] if array.ndim == 0 else array[start:stop])
     except ChunkNotFoundError as error:
         chunks = re.findall(r"chunk '([^']+)'", str(error))
@@ -186,5 +230,6 @@ def read_xarray(store: Store) -> xr.Dataset:
     """Return every array with its coordinates; the values are read when they are used."""
     import xarray as xr  # noqa: PLC0415 - brings pandas: a second that most processes can save
 
-    opened: xr.Dataset = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None)
+    with _our_pipeline():
+        opened: xr.Dataset = xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None)
     return opened

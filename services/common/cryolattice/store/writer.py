@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import rfc8785
+import zarr
 from numpy.typing import NDArray
 from zarr.errors import ArrayNotFoundError
 
@@ -27,6 +28,7 @@ from cryolattice.store.arrays import (
     chunk_keys,
     create_array,
     create_group,
+    open_array,
     read_part,
     write_part,
 )
@@ -78,16 +80,28 @@ class DatasetWriter:
         self.epoch = epoch
         self.prefix = dataset_prefix(kind, identifier)
         self._zarr = WriteOnceStore(root, f"{self.prefix}/data.zarr")
+        self._opened: dict[str, zarr.Array[Any]] = {}
+        self._described: set[str] | None = None
         self._files: dict[str, str] = {}
+        self._durable: set[str] = set()
 
     def create_arrays(self, attributes: Mapping[str, Any], specs: Sequence[ArraySpec]) -> None:
         """Create the group and its empty arrays; those of an earlier attempt are kept."""
-        present = {key for key, _ in self.root.list(f"{self.prefix}/data.zarr")}
-        if f"{self.prefix}/data.zarr/zarr.json" not in present:
+        if self._described is None:
+            found = self._names(self.root.list(f"{self.prefix}/data.zarr"))
+            self._described = {name for name in found if is_metadata(name)}
+        if "data.zarr/zarr.json" not in self._described:
             create_group(self._zarr, attributes)
         for spec in specs:
-            if f"{self.prefix}/data.zarr/{spec.name}/zarr.json" not in present:
+            if f"data.zarr/{spec.name}/zarr.json" not in self._described:
                 create_array(self._zarr, spec)
+        self._described |= {
+            "data.zarr/zarr.json",
+            *(f"data.zarr/{spec.name}/zarr.json" for spec in specs),
+        }
+
+    def _names(self, listed: Iterable[tuple[str, int]]) -> list[str]:
+        return [key.removeprefix(f"{self.prefix}/") for key, _ in listed]
 
     def write(self, name: str, values: NDArray[Any], start: int = 0) -> None:
         """Write whole chunks of an array, beginning at `start` of its first axis.
@@ -98,9 +112,17 @@ class DatasetWriter:
             The array has vanished from the store.
         """
         try:
-            write_part(self._zarr, name, start, values)
+            write_part(self._array(name), start, values)
         except ArrayNotFoundError as error:
             raise self._lost() from error
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        """Open an array; one that was opened before must still be there."""
+        if name not in self._opened:
+            self._opened[name] = open_array(self._zarr, name)
+        elif not self.root.exists(f"{self.prefix}/data.zarr/{name}/zarr.json"):
+            raise self._lost()
+        return self._opened[name]
 
     def read_part(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Return a part of an array along its first axis, before it is committed."""
@@ -164,8 +186,12 @@ class DatasetWriter:
         begun = self.root.list(f"{self.prefix}/epochs")
         return max((int(key.rsplit("/", 1)[-1]) for key, _ in begun), default=0)
 
-    def write_receipt(self, tile: int, *, seed: int = 0) -> None:
-        """Record the chunks written since the writer was made as those of `tile`.
+    def begin_tile(self) -> None:
+        """Forget what was written so far: the next receipt tells of what comes now."""
+        self._zarr.written.clear()
+
+    def write_receipt(self, tile: int, *, seed: int = 0) -> dict[str, str]:
+        """Record the chunks written since `begin_tile` as those of `tile`, and return them.
 
         Raises
         ------
@@ -173,14 +199,21 @@ class DatasetWriter:
             A later attempt has taken over.
         """
         self.require_latest()
+        chunks = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
         receipt: dict[str, Any] = {
             "tile": tile,
             "attempt": self.attempt,
             "seed": seed,
-            "chunks": {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()},
+            "chunks": chunks,
             "versions": component_versions(),
         }
         self.root.put_new(self._receipt_key(tile), rfc8785.dumps(receipt))
+        return chunks
+
+    def persist(self, names: Collection[str]) -> None:
+        """Flush objects that will not change any more: the commit then need not wait for them."""
+        self.root.persist([f"{self.prefix}/{name}" for name in names])
+        self._durable.update(names)
 
     def _receipt_key(self, tile: int) -> str:
         return f"{self.prefix}/receipts/{tile}.json"
@@ -269,16 +302,13 @@ class DatasetWriter:
             if chunks is None:
                 raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
             expected |= chunks
-        names = [
-            name
-            for key, _ in self.root.list(self.prefix)
-            if not (name := key.removeprefix(f"{self.prefix}/")).startswith(_BOOKKEEPING)
-        ]
+        listed = self._names(self.root.list(self.prefix))
+        names = [name for name in listed if not name.startswith(_BOOKKEEPING)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            durable = pool.submit(self.root.persist, [f"{self.prefix}/{name}" for name in names])
+            durable = pool.submit(self.persist, [n for n in names if n not in self._durable])
             objects = list(pool.map(self._stored, names))
             durable.result()
-        wanted = set()
+        wanted = set(self._described or ())
         for stored in objects:
             if expected.pop(stored.key, stored.sha256) != stored.sha256:
                 raise CorruptDataError(
