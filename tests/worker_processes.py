@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import until
 
 
 def workers_of(home: Path) -> list[psutil.Process]:
@@ -25,8 +26,5 @@ def kill_workers(home: Path) -> None:
     assert workers
     for worker in workers:
         worker.kill()
-    deadline = time.monotonic() + 10
     # the server, which started them, is to see their end: nobody here may wait for them
-    while any(psutil.pid_exists(worker.pid) for worker in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not any(psutil.pid_exists(worker.pid) for worker in workers))

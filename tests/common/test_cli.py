@@ -31,6 +31,7 @@ from cryolattice_api.common.v1.dataset_service_pb2 import (
     UploadHeader,
 )
 from cryolattice_api.modeler.v1 import modeler_pb2
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.common.conftest import ModelsSpecs
@@ -253,10 +254,7 @@ def test_an_interrupt_ends_with_130(settings: Settings) -> None:
         text=True,
     )
     # it is at work once it has opened the ledger, which makes this file
-    deadline = time.monotonic() + 60
-    while not (settings.home / "ledger.db-wal").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until((settings.home / "ledger.db-wal").exists)
     time.sleep(1)
     watching.send_signal(signal.SIGINT)
     out, errors = watching.communicate(timeout=60)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from cryolattice.errors import ConflictError, JobCancelledError
@@ -12,6 +10,7 @@ from cryolattice.ledger.rows import JobRecord
 from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
+from tests.waiting import until
 
 NAME = "projects/p/jobs/j"
 
@@ -57,9 +56,9 @@ def test_the_heartbeat_renews_the_lease_and_sees_a_cancel(
 ) -> None:
     before = ledger.get(NAME).lease_until
     with context:
-        _wait_until(lambda: ledger.get(NAME).lease_until > before)
+        until(lambda: ledger.get(NAME).lease_until > before)
         ledger.cancel(NAME)
-        _wait_until(lambda: _stops(context))
+        until(lambda: _stops(context))
 
 
 def test_an_attempt_that_was_taken_over_cannot_write(context: JobContext, ledger: Ledger) -> None:
@@ -75,11 +74,3 @@ def _stops(context: JobContext) -> bool:
     except JobCancelledError:
         return True
     return False
-
-
-def _wait_until(holds: object) -> None:
-    assert callable(holds)
-    deadline = time.monotonic() + 3.5
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -26,6 +26,7 @@ from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader
 from cryolattice_api.modeler.v1 import modeler_pb2
 from tests.system.conftest import COMMAND, DATA, ROOT, Deployment
 from tests.system.scrape import Scrape
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("served")
 
@@ -59,13 +60,6 @@ def _models(lab: Connection, cells: tuple[int, int, int], seed: int) -> job_pb2.
     return job
 
 
-def _until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_calls_are_counted_by_method_and_code(
     deployment: Deployment, scrape: Callable[[], Scrape], tmp_path: Path
 ) -> None:
@@ -78,7 +72,7 @@ def test_calls_are_counted_by_method_and_code(
     # an answer is with the caller a moment before it is counted
     code = {"grpc_method": "GetJob", "grpc_code": "NOT_FOUND"}
     name = "grpc_server_handled_total"
-    _until(lambda: scrape()(name, **code) > before(name, **code))
+    until(lambda: scrape()(name, **code) > before(name, **code))
     after = scrape()
 
     def rise(name: str, **labels: str) -> float:
@@ -147,11 +141,11 @@ def test_open_watchers_are_seen(
         job = _models(lab, (2, 2, 2), seed=701)
         watching = lab.watch_job(job.name)
         next(watching)
-        _until(lambda: watchers() == 1)
+        until(lambda: watchers() == 1)
         assert scrape()("cryolattice_worker_slots_busy", pool="worker") == 1
         assert scrape()("cryolattice_worker_processes") >= 1
         watching.close()  # the caller goes away in the middle of the stream
-        _until(lambda: watchers() == 0)
+        until(lambda: watchers() == 0)
         cancelled = scrape()(
             "grpc_server_handled_total", grpc_method="WatchJob", grpc_code="CANCELLED"
         )
@@ -171,7 +165,7 @@ def test_jobs_of_other_processes_are_counted(
             *_, job = lab.watch_job(_models(lab, (1, 1, 3), seed=702).name)
             assert job.state == job_pb2.JOB_STATE_SUCCEEDED
     name = "cryolattice_job_store_bytes_total"  # counted last, when the job has ended
-    _until(lambda: scrape()(name, kind="models") > before(name, kind="models"))
+    until(lambda: scrape()(name, kind="models") > before(name, kind="models"))
     after = scrape()
 
     def rise(name: str, **labels: str) -> float:

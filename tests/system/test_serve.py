@@ -6,7 +6,6 @@ import json
 import runpy
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mrcfile
@@ -23,6 +22,7 @@ from tests.queued import queue_models_job
 from tests.system.conftest import DATA, ROOT, Deployment, Run
 from tests.system.scrape import Scrape
 from tests.traces import TraceReceiver
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("served")
 
@@ -139,10 +139,8 @@ def test_a_job_whose_worker_is_gone_is_taken_on_again(deployment: Deployment) ->
     ledger = Ledger(settings.ledger_url)
     name = queue_models_job(ledger, open_store(settings.store_url), spec)
     ledger.begin_attempt(name, "somebody who died", 0.0)
-    deadline = time.monotonic() + 60
-    while not (job := ledger.get(name).job).HasField("end_time"):
-        assert time.monotonic() < deadline, job
-        time.sleep(0.1)
+    until(lambda: ledger.get(name).job.HasField("end_time"), lambda: ledger.get(name).job)
+    job = ledger.get(name).job
     ledger.close()
     assert (job.state, job.attempt) == (job_pb2.JOB_STATE_SUCCEEDED, 2)
 

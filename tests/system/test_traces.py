@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.modeler.v1 import modeler_pb2, modeler_pb2_grpc
 from tests.system.conftest import DATA, Deployment
 from tests.traces import Span
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("served")
 
@@ -63,13 +63,11 @@ def _end(jobs: Any, name: str) -> job_pb2.Job:
 
 
 def _span(deployment: Deployment, matches: Callable[[Span], bool]) -> Span:
-    deadline = time.monotonic() + 15
-    while True:
-        for span in deployment.traces.spans:
-            if matches(span):
-                return span
-        assert time.monotonic() < deadline, deployment.traces.spans
-        time.sleep(0.1)
+    def found() -> list[Span]:
+        return [span for span in deployment.traces.spans if matches(span)]
+
+    until(found, lambda: deployment.traces.spans)
+    return found()[0]
 
 
 def _lines(deployment: Deployment, name: str) -> list[dict[str, Any]]:
@@ -117,10 +115,8 @@ def test_a_resumed_attempt_belongs_to_the_resume_and_is_linked(
     jobs.ResumeJob(job_service_pb2.ResumeJobRequest(name=name), metadata=second.metadata)
     created = _span(deployment, lambda span: span.parent_id == first.span_id)
     resumed = _span(deployment, lambda span: span.parent_id == second.span_id)
-    deadline = time.monotonic() + 60
-    while not jobs.GetJob(job_service_pb2.GetJobRequest(name=name)).job.progress.tile_count:
-        assert time.monotonic() < deadline, "the resumed job was not begun"
-        time.sleep(0.1)
+    asked = job_service_pb2.GetJobRequest(name=name)
+    until(lambda: jobs.GetJob(asked).job.progress.tile_count)
     jobs.CancelJob(job_service_pb2.CancelJobRequest(name=name))
     _end(jobs, name)
     attempt = _span(deployment, lambda span: span.parent_id == resumed.span_id)
