@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice_analyzer.lens.ring_fit import ALTERNATIVES, CtfFit, LensCandidate, RingProblem
+from cryolattice_analyzer.lens.ctf_fit import CtfFit, LensCandidate
+from cryolattice_analyzer.lens.ring_fit import ALTERNATIVES, RingProblem
 from cryolattice_analyzer.lens.ring_spectrum import film_periodogram, polar_bins
 from cryolattice_analyzer.lens.transfer import electron_wavelength_angstrom
 

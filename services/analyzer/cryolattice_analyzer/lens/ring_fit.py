@@ -9,7 +9,6 @@ Pereyra, SIAM J. Numer. Anal. 10 (1973) 413).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +17,7 @@ import scipy.ndimage
 import scipy.optimize
 from numpy.typing import NDArray
 
+from cryolattice_analyzer.lens.ctf_fit import CtfFit, LensCandidate, lens_found, no_lens
 from cryolattice_analyzer.lens.ring_spectrum import RADIAL_BINS, SECTORS, SpectrumBins
 from cryolattice_analyzer.lens.transfer import ANGSTROM_PER_MM, Lens
 
@@ -34,49 +34,6 @@ SMALLEST_SHARE_AROUND = 0.3
 # Rings are seen in a window of the radius where they stand so far above chance.
 WINDOWS = 16
 SEEN_SIGMA = 3.0
-
-
-@dataclass(frozen=True)
-class LensCandidate:
-    """One local optimum of the ring fit: the lens and by how much it lowers chi2."""
-
-    lens: Lens
-    score: float
-
-
-@dataclass(frozen=True)
-class CtfFit:
-    """Defocus and astigmatism of a film.
-
-    Attributes
-    ----------
-    found : bool
-        Whether the spectrum shows rings at all.
-    defocus_u_angstrom, defocus_v_angstrom, angle_deg : float
-        CTFFIND's convention; not a number where not found.
-    fit_resolution_angstrom : float
-        Spacing to which rings are significant; infinite where not found.
-    ci95 : dict of str to (float, float)
-        Of the three values.
-    score : float
-        By how much the rings lower chi2, in units of the residual scatter.
-    alternatives : tuple of LensCandidate
-        All local optima, best first, the answer included.
-    """
-
-    found: bool
-    defocus_u_angstrom: float
-    defocus_v_angstrom: float
-    angle_deg: float
-    fit_resolution_angstrom: float
-    ci95: dict[str, tuple[float, float]] = field(default_factory=dict)
-    score: float = 0.0
-    alternatives: tuple[LensCandidate, ...] = ()
-
-    @property
-    def lens(self) -> Lens:
-        """The fitted lens."""
-        return Lens.from_uv(self.defocus_u_angstrom, self.defocus_v_angstrom, self.angle_deg)
 
 
 class RingProblem:
@@ -137,14 +94,14 @@ class RingProblem:
             if not same and low <= refined[0] <= high and fall > 0:
                 optima.append((fall, refined, jacobian))
         if not optima:
-            return _not_found(())
+            return no_lens(())
         optima.sort(key=lambda o: -o[0])
         fall, best, jacobian = optima[0]
         scatter = self.scatter(best)
         alternatives = tuple(LensCandidate(Lens(*o[1]), o[0] / scatter) for o in optima)
         if fall / scatter < FOUND_CHI2 or not self._around(best):
-            return _not_found(alternatives)
-        return _found(Lens(*best), jacobian, scatter, 1 / self._resolution(best), alternatives)
+            return no_lens(alternatives)
+        return lens_found(Lens(*best), jacobian, scatter, 1 / self._resolution(best), alternatives)
 
     def refine(self, fit: CtfFit) -> CtfFit:
         """Fit the lens again to these bins; what was found stays where this leads elsewhere."""
@@ -153,7 +110,7 @@ class RingProblem:
         if abs(refined[0] - start.defocus_angstrom) > SAME_OPTIMUM_ANGSTROM:
             return fit
         best = LensCandidate(Lens(*refined), fit.score)
-        return _found(
+        return lens_found(
             best.lens,
             jacobian,
             self.scatter(refined),
@@ -334,49 +291,5 @@ def spline_basis(k: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     )
 
 
-def _intervals(lens: Lens, covariance: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
-    half = max(lens.half_difference_angstrom, 1e-6)
-    unit = np.array([lens.astigmatism_x_angstrom, lens.astigmatism_y_angstrom]) / half
-    across = np.array([-unit[1], unit[0]])
-    gradient_u, gradient_v = np.array([1.0, *unit]), np.array([1.0, *-unit])
-    turn = np.array([0.0, *across]) / (2 * half)
-
-    def spread(gradient: NDArray[np.float64]) -> float:
-        return 1.96 * math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
-
-    angle = min(math.degrees(spread(turn)), 90.0)
-    u, v, a = lens.defocus_u_angstrom, lens.defocus_v_angstrom, lens.angle_deg
-    return {
-        "defocus_u_angstrom": (u - spread(gradient_u), u + spread(gradient_u)),
-        "defocus_v_angstrom": (v - spread(gradient_v), v + spread(gradient_v)),
-        "angle_deg": (a - angle, a + angle),
-    }
-
-
 def _parameters(lens: Lens) -> tuple[float, float, float]:
     return lens.defocus_angstrom, lens.astigmatism_x_angstrom, lens.astigmatism_y_angstrom
-
-
-def _found(
-    lens: Lens,
-    jacobian: NDArray[np.float64],
-    scatter: float,
-    resolution_angstrom: float,
-    alternatives: tuple[LensCandidate, ...],
-) -> CtfFit:
-    return CtfFit(
-        found=True,
-        defocus_u_angstrom=lens.defocus_u_angstrom,
-        defocus_v_angstrom=lens.defocus_v_angstrom,
-        angle_deg=lens.angle_deg,
-        fit_resolution_angstrom=resolution_angstrom,
-        ci95=_intervals(lens, np.linalg.pinv(jacobian.T @ jacobian) * scatter),
-        score=alternatives[0].score,
-        alternatives=alternatives,
-    )
-
-
-def _not_found(alternatives: tuple[LensCandidate, ...]) -> CtfFit:
-    nan = math.nan
-    score = alternatives[0].score if alternatives else 0.0
-    return CtfFit(False, nan, nan, nan, math.inf, {}, score, alternatives)
