@@ -36,6 +36,8 @@ def test_where_no_server_answers(tmp_path: Path) -> None:
         lab.list_jobs()
     assert time.monotonic() - began < 2.0, "nobody waits for a server that was never there"
     assert list(tmp_path.iterdir()) == [], "a client of a deployment keeps no data of its own"
+    with pytest.raises(InvalidInputError, match="such as myhost:50051"):
+        Connection("myhost", settings=Settings(home=tmp_path))
 
 
 def test_a_client_of_a_deployment_reads_through_the_server(

@@ -1,10 +1,15 @@
-"""What `identify` remarks on its own answer."""
+"""What `identify` refuses at once, and what it remarks on its own answer."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from cryolattice.workflows.identify import _edge_remark
+from cryolattice.errors import InvalidInputError
+from cryolattice.workflows.identify import _b_levels, _edge_remark
+from cryolattice.workflows.lattice import LatticeOptions
+from cryolattice.workflows.steps import chosen_clusters, supercell_message
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,36 @@ def test_a_debye_waller_factor_at_the_edge_of_what_was_tried(
 )
 def test_one_within(best: float, levels: list[float]) -> None:
     assert _edge_remark(best, levels) == []
+
+
+def test_debye_waller_factors_come_in_any_order() -> None:
+    assert _b_levels((1.0, 0.2, 0.2)) == [0.2, 1.0]
+    for wrong in ((), (-1.0,), (0.2, float("nan")), (30.0,)):
+        with pytest.raises(InvalidInputError, match="debye_waller is"):
+            _b_levels(wrong)
+
+
+@pytest.mark.parametrize("wrong", [2, (2, 2), (2.0, 2, 1), ((1, 0, 0), (0, 1, 0)), "221"])
+def test_what_is_no_supercell(wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match="three whole numbers"):
+        supercell_message(wrong)
+
+
+def test_clusters_are_named_by_site() -> None:
+    assert chosen_clusters("none", {"N1": "NH2"}) == ({}, [])
+    with pytest.raises(InvalidInputError, match="clusters is 'NH2'"):
+        chosen_clusters("NH2", {"N1": "NH2"})
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"supercell": (0, 1)}, "supercell"),
+        ({"supercell": (1, 1, 1)}, "supercell"),
+        ({"zone_axes": "b"}, "zone_axes"),
+    ],
+)
+def test_what_no_lattice_can_be_looked_for(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        LatticeOptions(**given)
+    assert caught.value.field == field

@@ -107,8 +107,8 @@ def _named(orderings: Iterable[Ordering], ids: list[str]) -> list[Ordering]:
                 return [by_id[identifier] for identifier in ids]
     missing = next(identifier for identifier in ids if identifier not in by_id)
     raise InvalidInputError(
-        f"ordering {missing!r} is none of the {seen:,} of this supercell: "
-        "'cryolattice enumerate' lists them",
+        f"ordering {missing!r} is not one of this supercell, which has {seen:,}: give the "
+        "supercell that it was enumerated with, or look with 'cryolattice enumerate'",
         field="ordering_ids",
     )
 

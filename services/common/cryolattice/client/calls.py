@@ -42,6 +42,10 @@ def open_channel(server: str) -> grpc.Channel:
     InvalidInputError
         It is neither.
     """
+    if not {":", "="} & set(server):
+        raise InvalidInputError(
+            f"server is {server!r}: write HOST:PORT, such as {server}:50051", field="server"
+        )
     if "=" not in server or server.startswith("unix:"):
         return _open_channel(server)
     addresses = parse_addresses(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from cryolattice.workflows.cascade import (
     screen_sweep,
     uses_cascade,
 )
+from cryolattice.workflows.lattice import require_zone_axes
 from cryolattice.workflows.models import build_models, models_question
 from cryolattice.workflows.steps import (
     AUTO_CLUSTERS,
@@ -41,6 +43,8 @@ from cryolattice_api.simulator.v1 import simulator_pb2
 GREATEST_THICKNESS_ANGSTROM = 300.8
 # from zero-point motion alone to what light ions show well above 98 K
 B_LEVELS_ANGSTROM2 = (0.2, 0.5, 1.0)
+# of the simulator
+_GREATEST_B_ANGSTROM2 = 20.0
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,8 @@ def identify(
     """
     options = options or IdentifyOptions()
     require_folder(out)
-    if options.zone_axes not in ("c", "all"):
-        raise InvalidInputError(
-            f"zone_axes is {options.zone_axes!r}: write 'c' or 'all'", field="zone_axes"
-        )
+    require_zone_axes(options.zone_axes)
+    b_levels = _b_levels(options.b_levels_angstrom2)
     require_cascade(options.cascade)
     question = models_question(
         lab, parent, supercell, zone_axes=options.zone_axes, clusters=options.clusters
@@ -167,7 +169,7 @@ def identify(
     )
     models = build_models(lab, question.spec, follow)
     found = _Found(image, models, warnings=question.remarks)
-    result = _search(lab, found, thicknesses, options, follow)
+    result = _search(lab, found, thicknesses, b_levels, options.cascade, follow)
     result["warnings"] = list(dict.fromkeys(result["warnings"]))
     report = analyzer_pb2.ReportSpec(
         micrograph=found.micrograph,
@@ -190,7 +192,8 @@ def _search(
     lab: Connection,
     found: _Found,
     thicknesses: list[float],
-    options: IdentifyOptions,
+    b_levels: list[float],
+    cascade: Cascade,
     follow: Follow,
 ) -> dict[str, Any]:
     facts = lab.open_ref(found.micrograph).json("micrograph.json")
@@ -200,9 +203,9 @@ def _search(
         models=found.models,
         thicknesses_angstrom=thicknesses,
         energy_kev=facts["energy_kev"],
-        b_levels_angstrom2=options.b_levels_angstrom2,
+        b_levels_angstrom2=b_levels,
     )
-    in_steps = uses_cascade(options.cascade, len(records))
+    in_steps = uses_cascade(cascade, len(records))
     first_sweep = screen_sweep(sweep, records) if in_steps else sweep
     request = simulator_pb2.CreateSweepJobRequest(parent=lab.parent, spec=sweep, validate_only=True)
     lab.call(lab.simulator.CreateSweepJob, request)
@@ -264,16 +267,26 @@ def _search(
     result: dict[str, Any] = lab.open_ref(found.ranking).json("ranking.json")
     result["lattice"] = seen
     coarse = verification_of(lab, found.beams).get("warnings", [])
-    levels = lab.open_ref(found.beams).array("b_level").tolist()
     result["warnings"] = [
         *found.warnings,
         *coarse,
         *result["warnings"],
-        *_edge_remark(result["best"]["b_angstrom2"], levels),
+        *_edge_remark(result["best"]["b_angstrom2"], b_levels),
     ]
     result["cascade"] = facts_of_cascade
     result["dataset"] = found.ranking.name
     return result
+
+
+def _b_levels(given: Sequence[float]) -> list[float]:
+    levels = sorted(set(given))
+    if not levels or not all(0 <= level <= _GREATEST_B_ANGSTROM2 for level in levels):
+        raise InvalidInputError(
+            f"debye_waller is {' '.join(f'{b:g}' for b in levels) or 'empty'}: give one or more "
+            f"factors from 0 to {_GREATEST_B_ANGSTROM2:g} angstrom^2",
+            field="debye_waller",
+        )
+    return levels
 
 
 def _edge_remark(best_b_angstrom2: float, levels: list[float]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryolattice.client.connection import Connection
+from cryolattice.errors import InvalidInputError
 from cryolattice.local_files import require_folder
 from cryolattice.workflows.images import ImageOptions, upload_image, without_lens
 from cryolattice.workflows.steps import (
@@ -49,6 +50,15 @@ class LatticeOptions:
     zone_axes: Literal["c", "all"] = "c"
     supercell: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        require_zone_axes(self.zone_axes)
+        cells = self.supercell
+        if cells is not None and not (len(cells) == 2 and min(cells) > 0):
+            raise InvalidInputError(
+                f"supercell is {' '.join(map(str, cells))}: give two whole numbers of at least 1",
+                field="supercell",
+            )
+
 
 @dataclass(frozen=True)
 class FoundLattice:
@@ -57,6 +67,12 @@ class FoundLattice:
     ref: DatasetRef
     summary: dict[str, Any]
     warnings: list[str]
+
+
+def require_zone_axes(choice: str) -> None:
+    """Raise `InvalidInputError` unless this is one of the choices."""
+    if choice not in ("c", "all"):
+        raise InvalidInputError(f"zone_axes is {choice!r}: write 'c' or 'all'", field="zone_axes")
 
 
 def find_lattice(

@@ -139,7 +139,7 @@ def models_question(
         parent_crystal=crystal,
         supercell=cells,
         selection=selection,
-        ordering_ids=orderings,
+        ordering_ids=[orderings] if isinstance(orderings, str) else orderings,
         clusters=placed,
         hydrogens=_HYDROGENS[asked.hydrogens or ("mean" if placed else "none")],
         seed=asked.seed,

@@ -34,7 +34,7 @@ class SimulateOptions:
         Edges of a box in whose middle the atoms are put, instead of the file's cell.
     clusters : "auto", or dict of str to str
         Cluster ion by site label; "auto" places none.
-    thicknesses_angstrom : sequence of float
+    thicknesses_angstrom : float or sequence of float
         The nearest whole numbers of periods are taken. Without it multiples of
         `thickness_step_angstrom` (one period unless given) up to `greatest_thickness_angstrom`.
     energy_kev, k_max_per_angstrom, sampling_angstrom, slice_thickness_angstrom : float
@@ -74,7 +74,7 @@ class SimulateOptions:
     zone_axis: tuple[int, int, int] = (0, 0, 1)
     cell_angstrom: Sequence[float] = ()
     clusters: str | dict[str, str] = AUTO_CLUSTERS
-    thicknesses_angstrom: Sequence[float] = ()
+    thicknesses_angstrom: float | Sequence[float] = ()
     greatest_thickness_angstrom: float = 300.8
     thickness_step_angstrom: float | None = None
     energy_kev: float = 300.0
@@ -127,6 +127,12 @@ class SimulateOptions:
                 raise InvalidInputError(
                     f"{name} is {value:g} {unit}: give a positive value", field=name
                 )
+        own = self.debye_waller_b_angstrom2
+        for b in own.values() if isinstance(own, Mapping) else [own]:
+            if not (math.isfinite(b) and b >= 0):
+                raise InvalidInputError(
+                    f"debye_waller is {b:g} angstrom^2: give 0 or more", field="debye_waller"
+                )
         dose = self.dose_e_per_angstrom2
         if dose is not None and not (math.isfinite(dose) and dose > 0):
             raise InvalidInputError(
@@ -163,7 +169,7 @@ class SimulateOptions:
 
     def _check_thicknesses(self) -> None:
         for name, thickness in (
-            *(("thickness", each) for each in self.thicknesses_angstrom),
+            *(("thickness", each) for each in _numbers(self.thicknesses_angstrom)),
             ("thickness_max", self.greatest_thickness_angstrom),
             ("thickness_step", self.thickness_step_angstrom),
             ("show", self.shown_thickness_angstrom),
@@ -176,8 +182,7 @@ class SimulateOptions:
     @property
     def defoci(self) -> list[float]:
         """Every defocus, angstrom."""
-        given = self.defocus_angstrom
-        return [float(given)] if isinstance(given, int | float) else [float(x) for x in given]
+        return _numbers(self.defocus_angstrom)
 
     def thicknesses(
         self, period_angstrom: float, *, repeats: bool
@@ -189,19 +194,20 @@ class SimulateOptions:
         InvalidInputError
             None is below the greatest.
         """
+        given = _numbers(self.thicknesses_angstrom)
         if not repeats:
-            asked = [t for t in self.thicknesses_angstrom if t > period_angstrom + 0.5]
+            asked = [t for t in given if t > period_angstrom + 0.5]
             remark = "the structure does not repeat along the beam: it is passed once"
             return [period_angstrom], [remark] if asked else []
-        if not len(self.thicknesses_angstrom):
+        if not given:
             greatest, step = self.greatest_thickness_angstrom, self.thickness_step_angstrom
             return thickness_series(period_angstrom, greatest, step), []
         chosen: dict[int, float] = {}
-        for asked_for in self.thicknesses_angstrom:
+        for asked_for in given:
             chosen[max(1, round(asked_for / period_angstrom))] = asked_for
         taken = {count: round(count * period_angstrom, 6) for count in sorted(chosen)}
         moved = any(abs(taken[n] - chosen[n]) > _SAME_THICKNESS_ANGSTROM for n in taken)
-        merged = len(taken) < len(self.thicknesses_angstrom)
+        merged = len(taken) < len(given)
         remark = (
             f"the crystal repeats every {period_angstrom:.5g} angstrom along the beam: the nearest "
             f"whole numbers of periods were taken, {', '.join(f'{t:g}' for t in taken.values())}"
@@ -256,6 +262,10 @@ class SimulateOptions:
             seed=self.seed,
             pattern_px=self.pattern_px,
         )
+
+
+def _numbers(given: float | Sequence[float]) -> list[float]:
+    return [float(x) for x in given] if isinstance(given, Iterable) else [float(given)]
 
 
 def _whole_numbers(value: Any, count: int) -> bool:

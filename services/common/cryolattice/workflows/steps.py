@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +77,15 @@ def supercell_message(supercell: Sequence[int] | Sequence[Sequence[int]]) -> Sup
     """
     numbers: list[int] = []
     rows = 0
-    for entry in supercell:
-        rows += not isinstance(entry, int)
-        numbers += [entry] if isinstance(entry, int) else list(entry)
+    for entry in supercell if isinstance(supercell, Iterable) else [supercell]:
+        rows += isinstance(entry, Iterable)
+        numbers += list(entry) if isinstance(entry, Iterable) else [entry]
     shown = " ".join(map(str, numbers))
-    if (rows, len(numbers)) not in {(0, 3), (3, 9)}:
+    whole = all(isinstance(number, Integral) for number in numbers)
+    if (rows, len(numbers)) not in {(0, 3), (3, 9)} or not whole:
         raise InvalidInputError(
-            f"supercell is {shown or 'empty'}: give three numbers of parent cells, or a matrix of "
-            "three rows of three",
+            f"supercell is {shown or 'empty'}: give three whole numbers of parent cells, or a "
+            "matrix of three rows of three",
             field="supercell",
         )
     if max(map(abs, numbers)) > 10**6:
@@ -102,10 +104,22 @@ def chosen_clusters(
     *,
     orientations: str = "averaged over all orientations",
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the clusters to place, and a remark where they were guessed."""
+    """Return the clusters to place, and a remark where they were guessed.
+
+    Raises
+    ------
+    InvalidInputError
+        They are neither a mapping, nor ``"auto"``, nor ``"none"``.
+    """
     if isinstance(clusters, dict):
         return clusters, []
-    if clusters != AUTO_CLUSTERS or not suggested:
+    if clusters not in {AUTO_CLUSTERS, "none"}:
+        raise InvalidInputError(
+            f"clusters is {clusters!r}: give 'auto', 'none', or ions by site label, such as "
+            "{'N1': 'NH2'}",
+            field="clusters",
+        )
+    if clusters == "none" or not suggested:
         return {}, []
     listed = ", ".join(f"{cluster} on {label}" for label, cluster in sorted(suggested.items()))
     return suggested, [
