@@ -13,7 +13,6 @@ import time
 import numpy as np
 
 from cryolattice_simulator.engines.grids import Grid
-from cryolattice_simulator.engines.images import BATCH
 from cryolattice_simulator.engines.workspaces import WISDOM, FftwWorkspace, fftw
 from cryolattice_simulator.slicing import TAPER_SHARE
 
@@ -26,9 +25,12 @@ def main() -> None:
     for side in SIDES:
         start = time.perf_counter()
         limit = Grid.of((side, side), np.eye(3)).greatest_h
-        images = int((1 / 3 - TAPER_SHARE) * side), (side - 1) // 4
-        for greatest_h, batch in ((None, None), (limit, None), *((h, BATCH) for h in images)):
-            FftwWorkspace((side, side), "complex64", greatest_h, batch, "FFTW_PATIENT")
+        for greatest_h in (None, limit):
+            work = FftwWorkspace((side, side), "complex64", greatest_h, effort="FFTW_PATIENT")
+            work.forward()
+            work.backward()
+        for greatest_h in (int((1 / 3 - TAPER_SHARE) * side), (side - 1) // 4):
+            FftwWorkspace((side, side), "complex64", greatest_h, effort="FFTW_PATIENT").backward()
         print(f"{side} x {side}: {time.perf_counter() - start:.1f} s")
     _, single, _ = fftw().export_wisdom()
     WISDOM.write_bytes(single)

@@ -22,7 +22,7 @@ from cryolattice_simulator.engines.fast import FastEngine, beams_of_batch
 from cryolattice_simulator.engines.grids import Grid, aperture, frequencies
 from cryolattice_simulator.engines.images import ImageStack
 from cryolattice_simulator.engines.slices import potential_slices
-from cryolattice_simulator.engines.workspaces import gpu
+from cryolattice_simulator.engines.workspaces import BatchWorkspace, gpu, waves_together
 from cryolattice_simulator.imaging import Lens, image
 
 FAST = FastEngine()
@@ -218,12 +218,28 @@ def test_a_batch_gives_what_single_candidates_give(crystal: Structure) -> None:
     )
     asked = Multislice(300.0, [18.8, 37.6], gpts=(64, 64), device="cpu")
     plan = FAST.plan(crystal, asked)
-    together = list(beams_of_batch(candidates, plan, np))
+    work = BatchWorkspace(np, len(candidates), plan.gpts, plan.complex_dtype)
+    together = list(beams_of_batch(candidates, plan, work, work))
     for candidate, beams in zip(candidates, together, strict=True):
         alone = FAST.exit_beams(candidate, asked)
         np.testing.assert_array_equal(beams.h, alone.h)
         assert relative(beams.psi, alone.psi) < 5e-6
     assert relative(together[0].psi, together[1].psi) > 1e-2
+
+
+@pytest.mark.parametrize("points", [40, 64, 96])
+def test_a_candidate_gets_the_same_bits_alone_and_beside_others(
+    crystal: Structure, points: int
+) -> None:
+    candidates = [
+        replace(crystal, positions_angstrom=crystal.positions_angstrom + 0.1 * i)
+        for i in range(waves_together((points, points)) + 1)
+    ]
+    asked = Multislice(
+        300.0, [4.7, 28.2], gpts=(points, points), device="cpu", k_max_per_angstrom=0.7
+    )
+    for candidate, beams in zip(candidates, FAST.many_exit_beams(candidates, asked), strict=True):
+        np.testing.assert_array_equal(beams.psi, FAST.exit_beams(candidate, asked).psi)
 
 
 def test_frozen_phonons_average_to_the_debye_waller_wave() -> None:
@@ -296,9 +312,9 @@ def test_the_fast_engine_does_not_import_abtem() -> None:
     code = (
         "import sys, numpy as np\n"
         "from cryolattice_simulator.beams import Structure\n"
-        "from cryolattice_simulator.multislice import exit_beams\n"
+        "from cryolattice_simulator.engines import Multislice, engine_named\n"
         "s = Structure(np.eye(3) * 4, np.array([11]), np.zeros((1, 3)), np.ones(1))\n"
-        "exit_beams(s, energy_kev=300, thicknesses_angstrom=[8.0])\n"
+        "engine_named('fast').exit_beams(s, Multislice(300.0, [8.0]))\n"
         "print(sorted({'abtem', 'dask', 'numba', 'ray', 'cupy'} & set(sys.modules)))\n"
     )
     done = subprocess.run(

@@ -12,7 +12,7 @@ from cryolattice_simulator.imaging import (
     alias_free_shape,
     image,
 )
-from cryolattice_simulator.multislice import exit_beams
+from tests.simulator.waves import exit_beams
 
 LENS = Lens(2580.0, 2420.0, angle_deg=23.0, cs_mm=2.7)
 

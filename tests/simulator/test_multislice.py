@@ -6,8 +6,8 @@ import pytest
 from ase import Atoms
 
 from cryolattice_simulator.beams import ExitBeams, Structure
-from cryolattice_simulator.multislice import exit_beams
 from cryolattice_simulator.orders import beam_orders
+from tests.simulator.waves import exit_beams
 
 THICKNESSES = (18.8, 75.2)
 

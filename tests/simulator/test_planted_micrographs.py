@@ -10,7 +10,7 @@ import pytest
 from benchmarks import planted_micrographs, planted_waves
 from cryolattice_simulator.beams import ExitBeams, Structure
 from cryolattice_simulator.imaging import Lens, image
-from cryolattice_simulator.multislice import exit_beams
+from tests.simulator.waves import exit_beams
 
 VACANT = ((0.5, 0.0, 0.5), (0.5, 1.0, 0.5), (0.0, 0.5, 0.5), (1.0, 0.5, 0.5))
 

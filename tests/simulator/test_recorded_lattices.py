@@ -21,8 +21,8 @@ from cryolattice_modeler.parent_cif import read_parent_crystal
 from cryolattice_simulator.beams import Structure, wavelength_angstrom
 from cryolattice_simulator.camera import Mtf, Raster
 from cryolattice_simulator.imaging import Lens
-from cryolattice_simulator.multislice import exit_beams
 from cryolattice_simulator.recording import Recording
+from tests.simulator.waves import exit_beams
 
 PIXEL = 0.31
 PERIODS = 3

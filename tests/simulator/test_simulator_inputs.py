@@ -5,8 +5,8 @@ import pytest
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_simulator.beams import Structure, require_whole_periods
-from cryolattice_simulator.multislice import exit_beams
 from cryolattice_simulator.slicing import choose_grid, grid_points, mid_slice_shift, slice_count
+from tests.simulator.waves import exit_beams
 
 
 @pytest.mark.parametrize(

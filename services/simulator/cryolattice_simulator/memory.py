@@ -36,7 +36,7 @@ class EngineMemory:
 
 
 ABTEM = EngineMemory(440_000_000, 5, 2, 1.5, 5)
-FAST = EngineMemory(230_000_000, 6, 1, 5.3, 6.3)
+FAST = EngineMemory(230_000_000, 10, 1, 5.3, 6.3)
 
 
 def sweep_peak_bytes(

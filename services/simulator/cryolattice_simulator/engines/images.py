@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import ExitBeams
-from cryolattice_simulator.engines.workspaces import FftwWorkspace, fftw_workspace
+from cryolattice_simulator.engines.workspaces import (
+    FftwWorkspace,
+    fftw_workspace,
+    waves_together,
+)
 from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_lenses
-
-# Images that are transformed together: calls cost less, and the waves still stay in cache.
-BATCH = 4
 
 
 class ImageStack:
@@ -70,30 +71,36 @@ class ImageStack:
         """
         if out is None:
             out = np.empty((len(psi), len(self._first), *self.shape), psi.real.dtype)
-        spectrum = np.zeros(self._transfer.shape[1:], psi.dtype)
+        work = self._workspace(str(psi.dtype), len(self._transfer))
+        spectrum = np.zeros((1, *self._transfer.shape[1:]), psi.dtype)
         spread = len(self._transfer) > len(self._first)
         coherent = np.empty((len(self._transfer), *self.shape), out.dtype) if spread else None
         for plane, values in zip(out, psi, strict=True):
             spectrum.reshape(-1)[self._place] = values
             if coherent is None:
-                self._coherent_images(spectrum, plane)
+                self._coherent_images(spectrum, plane, work)
             else:
-                self._coherent_images(spectrum, coherent)
+                self._coherent_images(spectrum, coherent, work)
                 np.add.reduceat(coherent, self._first, axis=0, out=plane)
         return out
 
     def _coherent_images(
-        self, spectrum: NDArray[np.complexfloating], out: NDArray[np.floating]
+        self,
+        spectrum: NDArray[np.complexfloating],
+        out: NDArray[np.floating],
+        work: FftwWorkspace,
     ) -> None:
-        work = self._workspace(str(spectrum.dtype), len(out))
-        batch = len(work.wave)
+        batch = len(work.stored)
+        modulus = np.empty(work.stored.shape, out.dtype)
         for first in range(0, len(out), batch):
             some = self._transfer[first : first + batch]
             np.multiply(some, spectrum, out=work.spectrum[: len(some)])
             work.backward()
-            images = out[first : first + batch]
-            np.abs(work.wave[: len(some)], out=images)
-            np.square(images, out=images)
+            # without gaps between rows calls are faster
+            np.abs(work.stored, out=modulus)
+            np.square(modulus[: len(some), :, : self.shape[1]], out=out[first : first + batch])
 
     def _workspace(self, dtype: str, lenses: int) -> FftwWorkspace:
-        return fftw_workspace(self.shape, dtype, self._most, min(lenses, BATCH))
+        return fftw_workspace(
+            self.shape, dtype, self._most, min(lenses, waves_together(self.shape))
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, cached_property, lru_cache
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,13 @@ from cryolattice.errors import InvalidInputError
 # Plans of common grids, made by tools/plan_fftw.py. Where the processor or FFTW is another kind,
 # they do not apply and plans are estimated.
 WISDOM = Path(__file__).with_name("fftw_wisdom.txt")
+# From so many columns on, rows get an odd number of cache lines: at 128 points a pass along x takes
+# two thirds of the time.
+_PADDED = 128
+_CACHE_LINE = 64
+# Of waves that are transformed together: calls cost less, and they must stay in the cache.
+_POINTS_IN_CACHE = 6 * 64**2
+_MOST_TOGETHER = 8
 
 
 @cache
@@ -37,26 +45,29 @@ def fftw() -> ModuleType:
 
 
 class Workspace(Protocol):
-    """Waves on a grid and their spectra, transformed in place and without normalisation.
+    """Waves on a grid and their spectra, transformed without normalisation.
 
     Attributes
     ----------
-    wave : array, shape (..., nx, ny)
-        In real space, times `carrier`.
-    spectrum : array, shape (..., rows, ny)
+    stored : array, shape (batch, nx, columns)
+        Waves in real space, times `carrier`; what lies beyond ny columns is 0.
+    wave : array, shape (batch, nx, ny)
+        The waves within `stored`.
+    spectrum : array, shape (batch, rows, ny)
         In Fourier space; its rows are the orders `h`, its columns those of the FFT.
     h : ndarray of int, shape (rows,)
     carrier : array, shape (nx, 1)
         What an entrance wave of 1 is stored as.
     """
 
+    stored: Any
     wave: Any
     spectrum: Any
     h: NDArray[np.int64]
     carrier: Any
 
     def forward(self) -> None:
-        """Transform `wave` into `spectrum`."""
+        """Transform `wave` into `spectrum`; `wave` is lost."""
 
     def backward(self) -> None:
         """Transform `spectrum` into `wave`."""
@@ -65,11 +76,14 @@ class Workspace(Protocol):
 class FftwWorkspace:
     """A few waves, transformed by FFTW on one thread with plans that are the same in every run.
 
-    One wave, of two dimensions, or with `batch` so many of them together, of three.
+    Each has plans of its own, so that it gets the same bits alone and beside others.
 
     With a greatest order c, only the rows within the band limit are transformed along y. To make
     them the first rows of the array, waves carry the factor exp(2 pi i c x / n): order h lies in
     row h + c.
+
+    Passes along y go from one array to another, which FFTW does faster than in place. On the way
+    back they fill the first rows of one whose others stay 0.
     """
 
     def __init__(
@@ -77,34 +91,58 @@ class FftwWorkspace:
         gpts: tuple[int, int],
         dtype: str,
         greatest_h: int | None = None,
-        batch: int | None = None,
+        batch: int = 1,
         effort: str = "FFTW_ESTIMATE",
     ) -> None:
-        c = 0 if greatest_h is None else min(greatest_h, (gpts[0] - 1) // 2)
-        self.h = orders(gpts[0]) if greatest_h is None else np.arange(-c, c + 1)
-        self.carrier = np.exp(2j * np.pi * c * np.arange(gpts[0]) / gpts[0])[:, None].astype(dtype)
-        pyfftw = fftw()
-        self.wave: Any = pyfftw.zeros_aligned(gpts if batch is None else (batch, *gpts), dtype)
-        self.spectrum: Any = self.wave[..., : len(self.h), :]
-        self._rest = self.wave[..., len(self.h) :, :]
-
-        def plan(array: Any, axis: int, direction: str) -> Any:
-            one = pyfftw.FFTW(array, array, (axis,), f"FFTW_{direction}", (effort,), threads=1)
-            return one.execute
-
-        self._columns = plan(self.wave, -2, "FORWARD"), plan(self.wave, -2, "BACKWARD")
-        self._rows = plan(self.spectrum, -1, "FORWARD"), plan(self.spectrum, -1, "BACKWARD")
+        nx, ny = gpts
+        c = 0 if greatest_h is None else min(greatest_h, (nx - 1) // 2)
+        self.h = orders(nx) if greatest_h is None else np.arange(-c, c + 1)
+        self.carrier = np.exp(2j * np.pi * c * np.arange(nx) / nx)[:, None].astype(dtype)
+        self._effort = effort
+        shape = (batch, nx, ny + _padding(ny, np.dtype(dtype).itemsize))
+        self.stored: Any = fftw().zeros_aligned(shape, dtype)
+        self.spectrum: Any = fftw().zeros_aligned((batch, len(self.h), ny), dtype)
+        self._filled: Any = fftw().zeros_aligned(shape, dtype)[..., :ny]
+        self.wave: Any = self.stored[..., :ny]
 
     def forward(self) -> None:
-        """Transform `wave` into `spectrum`."""
-        self._columns[0]()
-        self._rows[0]()
+        """Transform `wave` into `spectrum`; `wave` is lost."""
+        for execute in self._forward:
+            execute()
 
     def backward(self) -> None:
         """Transform `spectrum` into `wave`."""
-        self._rows[1]()
-        self._rest.fill(0)
-        self._columns[1]()
+        for execute in self._backward:
+            execute()
+
+    @cached_property
+    def _forward(self) -> list[Callable[[], None]]:
+        rows = len(self.h)
+        return [
+            execute
+            for wave, spectrum in zip(self.wave, self.spectrum, strict=True)
+            for execute in (
+                self._pass(wave, wave, 0, "FORWARD"),
+                self._pass(wave[:rows], spectrum, 1, "FORWARD"),
+            )
+        ]
+
+    @cached_property
+    def _backward(self) -> list[Callable[[], None]]:
+        rows = len(self.h)
+        return [
+            execute
+            for wave, filled, spectrum in zip(self.wave, self._filled, self.spectrum, strict=True)
+            for execute in (
+                self._pass(spectrum, filled[:rows], 1, "BACKWARD"),
+                self._pass(filled, wave, 0, "BACKWARD"),
+            )
+        ]
+
+    def _pass(self, source: Any, target: Any, axis: int, direction: str) -> Callable[[], None]:
+        plan = fftw().FFTW(source, target, (axis,), f"FFTW_{direction}", (self._effort,), threads=1)
+        execute: Callable[[], None] = plan.execute
+        return execute
 
 
 class BatchWorkspace:
@@ -115,16 +153,32 @@ class BatchWorkspace:
         self._fft = import_module("scipy.fft" if xp is np else "cupyx.scipy.fft")
         self.h = orders(gpts[0])
         self.carrier = xp.ones((gpts[0], 1), dtype)
-        self.wave: Any = xp.zeros((batch, *gpts), dtype)
-        self.spectrum: Any = self.wave
+        self.stored: Any = xp.zeros((batch, *gpts), dtype)
+        self.wave: Any = self.stored
+        self.spectrum: Any = self.stored
 
     def forward(self) -> None:
-        """Transform `wave` into `spectrum`."""
-        self.spectrum = self._fft.fft2(self.wave, overwrite_x=True)
+        """Transform `wave` into `spectrum`; `wave` is lost."""
+        self.spectrum = self._fft.fft2(self.stored, overwrite_x=True)
 
     def backward(self) -> None:
         """Transform `spectrum` into `wave`."""
-        self.wave = self._fft.ifft2(self.spectrum, norm="forward", overwrite_x=True)
+        self.stored = self._fft.ifft2(self.spectrum, norm="forward", overwrite_x=True)
+        self.wave = self.stored
+
+
+def waves_together(gpts: tuple[int, int]) -> int:
+    """Return how many waves a CPU transforms together best, a power of two."""
+    fit = max(1, _POINTS_IN_CACHE // (gpts[0] * gpts[1]))
+    return int(min(1 << (fit.bit_length() - 1), _MOST_TOGETHER))
+
+
+def _padding(columns: int, itemsize: int) -> int:
+    """Columns to add so that a pass along x does not meet the same few sets of the cache."""
+    if columns < _PADDED:
+        return 0
+    lines = -(-columns * itemsize // _CACHE_LINE) | 1
+    return lines * _CACHE_LINE // itemsize - columns
 
 
 def orders(n: int) -> NDArray[np.int64]:
@@ -133,7 +187,7 @@ def orders(n: int) -> NDArray[np.int64]:
 
 
 def fftw_workspace(
-    gpts: tuple[int, int], dtype: str, greatest_h: int | None = None, batch: int | None = None
+    gpts: tuple[int, int], dtype: str, greatest_h: int | None = None, batch: int = 1
 ) -> FftwWorkspace:
     """Return this thread's workspace for a grid."""
     return _of_thread(threading.get_ident(), gpts, dtype, greatest_h, batch)
@@ -145,7 +199,7 @@ def _of_thread(
     gpts: tuple[int, int],
     dtype: str,
     greatest_h: int | None,
-    batch: int | None,
+    batch: int,
 ) -> FftwWorkspace:
     return FftwWorkspace(gpts, dtype, greatest_h, batch)
 
