@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -78,7 +79,10 @@ def plain_read(url: str, name: str) -> NDArray[np.complex64]:
 
 
 def our_write(url: str, values: NDArray[np.complex64], name: str) -> None:
-    """Write the waves tile by tile with receipts, then commit."""
+    """Write the waves tile by tile with receipts, flush what is finished, then commit.
+
+    As a sweep does, but that its workers are processes.
+    """
     root = open_store(url)
     leader = DatasetWriter(root, "throughput", name)
     leader.take_over()
@@ -87,10 +91,15 @@ def our_write(url: str, values: NDArray[np.complex64], name: str) -> None:
     )
     step = _CHUNK[0] * _CHUNKS_A_TILE
     starts = range(0, len(values), step)
-    for tile, start in enumerate(starts):
-        writer = DatasetWriter(root, leader.kind, leader.id, leader.attempt, leader.epoch)
-        writer.write("psi", values[start : start + step], start)
-        writer.write_receipt(tile)
+    writer = DatasetWriter(root, leader.kind, leader.id, leader.attempt, leader.epoch)
+    with ThreadPoolExecutor(1) as driver:
+        flushes = []
+        for tile, start in enumerate(starts):
+            writer.begin_tile()
+            writer.write("psi", values[start : start + step], start)
+            flushes.append(driver.submit(leader.persist, writer.write_receipt(tile)))
+        for flush in flushes:
+            flush.result()
     leader.commit(spec_json=b"{}", inputs={}, tile_count=len(starts))
 
 

@@ -97,3 +97,33 @@ def test_a_full_disk_fails_and_what_is_finished_stays(small_disk: Path) -> None:
         compute(tile)
     reader = leader.commit(spec_json=b"{}", inputs={}, tile_count=tiles)
     np.testing.assert_array_equal(reader.array("w"), values)
+
+
+def test_a_durable_object_is_flushed_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+    fsync, link = os.fsync, os.link
+
+    def recorded_fsync(descriptor: int) -> None:
+        calls.append(("fsync", Path(f"/proc/self/fd/{descriptor}").resolve().name))
+        fsync(descriptor)
+
+    def recorded_link(source: Path, target: Path) -> None:
+        calls.append(("link", target.name))
+        link(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "link", recorded_link)
+    store = open_store(f"file://{tmp_path}/store")
+    assert store.put_new("a/manifest.json", b"whole", durable=True)
+    (first, staged), second, *after = calls
+    assert first == "fsync"
+    assert staged.startswith("manifest.json#")
+    assert second == ("link", "manifest.json")
+    assert {("fsync", "a"), ("fsync", "store")} <= set(after)
+    assert [path.name for path in (tmp_path / "store/a").iterdir()] == ["manifest.json"]
+    # one that was killed before it had its name is found as any other
+    (tmp_path / "store/a" / staged).write_bytes(b"")
+    assert [key for key, _ in store.list("a")] == ["a/manifest.json"]
+    assert list(store.remains(-1)) == [f"a/{staged}"]

@@ -97,6 +97,18 @@ def test_another_manifest_than_the_expected_is_refused(
         DatasetReader.open(root, "micrograph", "01", "00" * 32)
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 100])
+def test_a_torn_manifest_is_named(
+    reader: DatasetReader, root: ArrayStore, folder: Path, kept_bytes: int
+) -> None:
+    manifest = folder / "manifest.json"
+    manifest.write_bytes(reader.manifest_bytes[:kept_bytes])
+    with pytest.raises(CorruptDataError, match=f"dataset 01 .* torn.* {kept_bytes} bytes.*remove"):
+        DatasetReader.open(root, "micrograph", "01")
+    with pytest.raises(CorruptDataError, match=f"dataset 01 .* expected .* {kept_bytes} bytes"):
+        DatasetReader.open(root, "micrograph", "01", reader.manifest_sha256)
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"schema_version": 99, "objects": []}'])
 def test_a_broken_manifest_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptDataError, match="manifest"):

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlparse
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -35,7 +36,7 @@ _PATIENCE_SECONDS = 120.0
 _FLUSHES = 8
 # what obstore tells of its attempts
 _RETRIES = re.compile(r" in [\d.]+\w+, after .* retry_timeout: \S+ +- ")
-# how obstore names a file that is being written
+# how a file is named that is being written, by obstore and here
 _STAGED = re.compile(r"#\d+$")
 
 
@@ -67,11 +68,21 @@ class ArrayStore(Protocol):
             There is no such object.
         """
 
+    def view(self, key: str) -> BytesLike:
+        """Return what `get` returns, uncopied where the store can."""
+
+    def digest(self, key: str) -> tuple[str, int]:
+        """Return SHA-256 (hexadecimal) and size of the stored bytes; errors as `get`."""
+
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
 
-    def put_new(self, key: str, data: BytesLike) -> bool:
-        """Create the object, whole or not at all; return False where it exists already."""
+    def put_new(self, key: str, data: BytesLike, *, durable: bool = False) -> bool:
+        """Create the object, whole or not at all; return False where it exists already.
+
+        A `durable` one is there when this returns, and whole if it is there, whenever the power
+        fails.
+        """
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size of every object below `prefix`, which ends at a slash or the end."""
@@ -140,17 +151,32 @@ class _ObjectsOfObstore:
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes."""
-        TRAFFIC.request("get")
-        with self._failures():
-            try:
-                data = self._read(key)
-            except FileNotFoundError as error:
-                raise MissingChunkError(f"object {key} is missing from {self.url}") from error
+        return bytes(self.view(key))
+
+    def view(self, key: str) -> BytesLike:
+        """Return the object's bytes, uncopied."""
+        with self._reading(key):
+            data = self._read(key)
         TRAFFIC.carried(read_bytes=len(data))
         return data
 
-    def _read(self, key: str) -> bytes:
-        return bytes(obstore.get(self._objects, key).bytes())
+    def digest(self, key: str) -> tuple[str, int]:
+        """Return SHA-256 and size of the stored bytes."""
+        data = self.view(key)
+        return sha256(data), len(data)
+
+    def _read(self, key: str) -> BytesLike:
+        # a copy costs more than the hash
+        return memoryview(obstore.get(self._objects, key).bytes())
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        TRAFFIC.request("get")
+        with self._failures():
+            try:
+                yield
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+                raise MissingChunkError(f"object {key} is missing from {self.url}") from error
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -162,7 +188,7 @@ class _ObjectsOfObstore:
                 return False
         return True
 
-    def put_new(self, key: str, data: BytesLike) -> bool:
+    def put_new(self, key: str, data: BytesLike, *, durable: bool = False) -> bool:  # noqa: ARG002
         """Create the object unless it exists; return whether this call created it."""
         TRAFFIC.request("put")
         with self._failures():
@@ -227,11 +253,41 @@ class FolderStore(_ObjectsOfObstore):
             ) from error
 
     def _read(self, key: str) -> bytes:
-        # through obstore the bytes would be copied once more
-        try:
-            return (self._folder / key).read_bytes()
-        except (IsADirectoryError, NotADirectoryError) as error:
-            raise FileNotFoundError(key) from error
+        return (self._folder / key).read_bytes()
+
+    def digest(self, key: str) -> tuple[str, int]:
+        """Return SHA-256 and size of the file, read piece by piece: fresh memory costs time."""
+        with self._reading(key), (self._folder / key).open("rb", buffering=0) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+        TRAFFIC.carried(read_bytes=size)
+        return found, size
+
+    def put_new(self, key: str, data: BytesLike, *, durable: bool = False) -> bool:
+        """Create the file unless it exists; a durable one gets its name when it is flushed."""
+        if not durable:
+            return super().put_new(key, data)
+        TRAFFIC.request("put")
+        path = self._folder / key
+        staged = path.with_name(f"{path.name}#{uuid4().int}")
+        with self._failures():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with staged.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                try:
+                    os.link(staged, path)
+                    created = True
+                except FileExistsError:
+                    created = False
+            finally:
+                staged.unlink(missing_ok=True)
+        self.persist([key])
+        if created:
+            TRAFFIC.carried(written_bytes=len(data))
+        return created
 
     def persist(self, keys: Iterable[str]) -> None:
         """Flush the files, then the folders that name them."""

@@ -13,6 +13,10 @@ from cryolattice.canonical import SCHEMA_VERSION
 from cryolattice.errors import CorruptDataError
 
 MANIFEST_KEY = "manifest.json"
+MANIFEST_REMEDY = (
+    f"restore {MANIFEST_KEY} from a backup, or remove it and ask the same question again, which "
+    "keeps what is intact"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,10 @@ class Manifest:
             objects = tuple(StoredObject(**entry) for entry in fields.pop("objects"))
             return cls(objects=objects, **fields)
         except (ValueError, KeyError, TypeError) as error:
-            raise CorruptDataError(f"the manifest cannot be read: {error}") from error
+            raise CorruptDataError(
+                f"the manifest is torn or damaged, {len(data)} bytes that cannot be read "
+                f"({error}): {MANIFEST_REMEDY}"
+            ) from error
 
     @property
     def created_at(self) -> float:

@@ -15,9 +15,9 @@ from cryolattice.errors import (
     MissingChunkError,
     NotFoundError,
 )
-from cryolattice.store.array_store import ArrayStore, sha256
+from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
 from cryolattice.store.arrays import array_bytes, read_array, read_xarray
-from cryolattice.store.manifest import MANIFEST_KEY, Manifest
+from cryolattice.store.manifest import MANIFEST_KEY, MANIFEST_REMEDY, Manifest
 from cryolattice.store.zarr_stores import ManifestStore
 
 if TYPE_CHECKING:
@@ -48,13 +48,14 @@ class DatasetReader:
     """
 
     def __init__(
-        self, manifest_bytes: bytes, fetch: Callable[[str], bytes], expected_sha256: str = ""
+        self, manifest_bytes: bytes, fetch: Callable[[str], BytesLike], expected_sha256: str = ""
     ) -> None:
         self.manifest_bytes = manifest_bytes
         self.manifest_sha256 = sha256(manifest_bytes)
         if expected_sha256 and self.manifest_sha256 != expected_sha256:
             raise CorruptDataError(
-                f"the manifest's digest is {self.manifest_sha256}, expected {expected_sha256}"
+                f"the manifest's digest is {self.manifest_sha256}, expected {expected_sha256}, "
+                f"{len(manifest_bytes)} bytes: {MANIFEST_REMEDY}"
             )
         self.manifest = Manifest.from_json(manifest_bytes)
         self._objects = {stored.key: stored for stored in self.manifest.objects}
@@ -80,6 +81,8 @@ class DatasetReader:
             There is no manifest.
         MissingChunkError
             There is none any more.
+        CorruptDataError
+            It is torn, damaged, or not the expected one.
         """
         prefix = dataset_prefix(kind, identifier)
         try:
@@ -95,7 +98,10 @@ class DatasetReader:
                 f"dataset {identifier} ({kind}) is not committed: its job has not finished, "
                 "or its writer died; run or resume the job"
             ) from error
-        return cls(manifest, lambda key: root.get(f"{prefix}/{key}"), expected_sha256)
+        try:
+            return cls(manifest, lambda key: root.view(f"{prefix}/{key}"), expected_sha256)
+        except CorruptDataError as error:
+            raise CorruptDataError(f"dataset {identifier} ({kind}): {error.message}") from error
 
     @property
     def keys(self) -> list[str]:
@@ -119,6 +125,9 @@ class DatasetReader:
         CorruptDataError
             The stored bytes are not those that were committed.
         """
+        return bytes(self._verified(key))
+
+    def _verified(self, key: str) -> BytesLike:
         stored = self._objects.get(key)
         if stored is None:
             raise NotFoundError(
@@ -146,7 +155,7 @@ class DatasetReader:
     @property
     def zarr_store(self) -> ManifestStore:
         """The arrays as a read-only Zarr store that verifies."""
-        return ManifestStore(self._objects, self.read, self.manifest_sha256)
+        return ManifestStore(self._objects, self._verified, self.manifest_sha256)
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a whole array."""
@@ -192,7 +201,7 @@ class DatasetReader:
         found = []
         for key in self._objects:
             try:
-                self.read(key)
+                self._verified(key)
             except MissingChunkError:
                 found.append((key, "missing"))
             except CorruptDataError:

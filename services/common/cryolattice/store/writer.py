@@ -247,7 +247,7 @@ class DatasetWriter:
         damaged = []
         for name, digest in chunks.items():
             try:
-                if sha256(self.root.get(f"{self.prefix}/{name}")) != digest:
+                if self.root.digest(f"{self.prefix}/{name}")[0] != digest:
                     damaged.append(name)
             except MissingChunkError:
                 damaged.append(name)
@@ -336,13 +336,11 @@ class DatasetWriter:
         )
         self.require_latest()
         # a racing writer may have committed the same question: then its manifest stands
-        self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json())
-        self.root.persist([f"{self.prefix}/{MANIFEST_KEY}"])
+        self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json(), durable=True)
         return DatasetReader.open(self.root, self.kind, self.id)
 
     def _stored(self, name: str) -> StoredObject:
-        data = self.root.get(f"{self.prefix}/{name}")
-        return StoredObject(name, sha256(data), len(data))
+        return StoredObject(name, *self.root.digest(f"{self.prefix}/{name}"))
 
     def discard(self) -> None:
         """Remove the objects of a dataset that was not committed."""

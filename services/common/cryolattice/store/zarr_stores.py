@@ -22,7 +22,7 @@ from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
 _METADATA = "zarr.json"
 
 
-def _part(data: bytes, byte_range: ByteRequest | None) -> bytes:
+def _part(data: BytesLike, byte_range: ByteRequest | None) -> BytesLike:
     match byte_range:
         case None:
             return data
@@ -43,7 +43,7 @@ class _ObjectsAsZarr(Store):
 
     supports_partial_writes = False
 
-    def _bytes(self, key: str) -> bytes | None:
+    def _bytes(self, key: str) -> BytesLike | None:
         """Return the object; None where it is not there."""
         raise NotImplementedError
 
@@ -136,7 +136,7 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
         return f"{self._prefix}/{key}"
 
     @override
-    def _bytes(self, key: str) -> bytes | None:
+    def _bytes(self, key: str) -> BytesLike | None:
         try:
             data = self._root.get(self._full(key))
         except MissingChunkError:
@@ -191,7 +191,9 @@ class ManifestStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, nev
     supports_deletes = False
     supports_listing = True
 
-    def __init__(self, keys: Iterable[str], fetch: Callable[[str], bytes], identity: str) -> None:
+    def __init__(
+        self, keys: Iterable[str], fetch: Callable[[str], BytesLike], identity: str
+    ) -> None:
         super().__init__(read_only=True)
         self._keys = frozenset(
             key.removeprefix("data.zarr/") for key in keys if key.startswith("data.zarr/")
@@ -203,7 +205,7 @@ class ManifestStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, nev
         return isinstance(other, ManifestStore) and self._identity == other._identity
 
     @override
-    def _bytes(self, key: str) -> bytes | None:
+    def _bytes(self, key: str) -> BytesLike | None:
         return self._fetch(f"data.zarr/{key}") if key in self._keys else None
 
     @override

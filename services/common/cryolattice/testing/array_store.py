@@ -18,6 +18,7 @@ import pickle
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import uuid4
 
 import numpy as np
@@ -54,10 +55,14 @@ class ArrayStoreSuite:
         """Return a prefix that nobody else uses."""
         return f"suite-{uuid4().hex}"
 
-    def test_an_object_is_created_once(self, store: ArrayStore, prefix: str) -> None:
+    @pytest.mark.parametrize("durable", [False, True])
+    def test_an_object_is_created_once(
+        self, store: ArrayStore, prefix: str, *, durable: bool
+    ) -> None:
         key = f"{prefix}/a/b"
-        assert store.put_new(key, b"first")
-        assert not store.put_new(key, b"second")
+        assert store.put_new(key, b"first", durable=durable)
+        assert not store.put_new(key, b"second", durable=durable)
+        assert [found for found, _ in store.list(prefix)] == [key]
         assert store.get(key) == b"first"
         assert store.exists(key)
         store.delete(key)
@@ -69,14 +74,17 @@ class ArrayStoreSuite:
         assert not store.exists(f"{prefix}/nothing")
         assert list(store.list(f"{prefix}/nothing")) == []
         store.delete(f"{prefix}/nothing")
-        with pytest.raises(MissingChunkError, match="nothing"):
-            store.get(f"{prefix}/nothing")
+        for read in (store.get, store.view, store.digest):
+            with pytest.raises(MissingChunkError, match="nothing"):
+                read(f"{prefix}/nothing")
 
     @pytest.mark.parametrize("size", [0, 1, _BIG + 1])
     def test_bytes_come_back_as_they_went(self, store: ArrayStore, prefix: str, size: int) -> None:
         data = np.random.default_rng(size).bytes(size)
         store.put_new(f"{prefix}/object", data)
         assert sha256(store.get(f"{prefix}/object")) == sha256(data)
+        assert sha256(store.view(f"{prefix}/object")) == sha256(data)
+        assert store.digest(f"{prefix}/object") == (sha256(data), size)
         assert list(store.list(prefix)) == [(f"{prefix}/object", size)]
 
     def test_an_object_grows_older(self, store: ArrayStore, prefix: str) -> None:
@@ -106,10 +114,11 @@ class ArrayStoreSuite:
 
     def test_one_of_racing_writers_wins(self, store: ArrayStore, prefix: str) -> None:
         with ThreadPoolExecutor(_RACERS) as pool:
-            for turn in range(3):
+            for turn in range(4):
                 key = f"{prefix}/{turn}"
                 bodies = [bytes([racer]) * 4096 for racer in range(_RACERS)]
-                won = list(pool.map(lambda body, key=key: store.put_new(key, body), bodies))
+                put = partial(store.put_new, key, durable=turn % 2 == 1)
+                won = list(pool.map(put, bodies))
                 assert won.count(True) == 1
                 assert store.get(key) == bodies[won.index(True)]
 
