@@ -97,6 +97,7 @@ class Submitted[Answer]:
         self._ask: Callable[[Any], Answer] = ask
         self._steps = Steps(asker.connection, show_progress=asker.show_progress)
         self._answers: list[Answer] = []
+        self._next: Job | None = None
 
     @property
     def jobs(self) -> list[Job]:
@@ -158,11 +159,14 @@ class Submitted[Answer]:
         """Go as far as the answers reach; return the job whose answer comes next."""
         if self._answers:
             return None
+        if self._next is not None and not self._next.ended:
+            return self._next
         self._asker.steps = self._steps
         try:
             self._answers.append(self._ask(self._asker))
         except _NotAnsweredError as missing:
-            return missing.job
+            self._next = missing.job
+            return self._next
         finally:
             # whatever the answer is asked for later may wait
             self._asker.steps = None
