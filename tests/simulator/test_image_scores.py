@@ -12,6 +12,7 @@ from cryolattice.jobs.kinds import Inputs
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
+from cryolattice.workflows.sweep import best_scores
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import ExitBeams
@@ -76,6 +77,14 @@ def test_a_planted_image_scores_best_and_nothing_else_is_kept(root: ArrayStore) 
     # noise of 2 % in either part is all that it lacks, at whatever shift, turn and mirror
     assert scores[best] == pytest.approx(1 - 0.02**2, abs=2e-4)
     assert np.delete(scores[:, 0, PLANE, LENS, DEFOCUS], MODEL).max() < scores[best] - 5e-3
+    models = DatasetReader.open(root, "models", "00", "")
+    first, second = best_scores(found, models, 2)
+    assert first == {
+        **{"model_id": f"m{MODEL}", "score": float(scores[best]), "b_level": 0.0},
+        **{"thickness": 10.0, "score_lens": LENS, "score_defocus": 300.0},
+    }
+    assert second["score"] == np.sort(scores.reshape(5, -1).max(axis=1))[-2]
+    assert best_scores(every, models) == []
 
     told = found.json("verification.json")["checks"]
     assert all(0 < check["propagation_error"] < 1e-5 for check in told)

@@ -35,7 +35,12 @@ def sweep(
     """Simulate many models over thickness, energy, tilt and vibration, as a file says."""
     from cryolattice.messages import message_dict  # noqa: PLC0415
     from cryolattice.workflows.steps import verification_of  # noqa: PLC0415
-    from cryolattice.workflows.sweep import prepare_sweep, read_sweep, run_sweep  # noqa: PLC0415
+    from cryolattice.workflows.sweep import (  # noqa: PLC0415
+        best_scores,
+        prepare_sweep,
+        read_sweep,
+        run_sweep,
+    )
 
     question = read_sweep(spec)
     with session(server, quiet=as_json) as (lab, follow):
@@ -49,6 +54,10 @@ def sweep(
             beams = run_sweep(lab, prepared, follow)
             dataset = lab.get_dataset(beams.name)
             document = message_dict(dataset)
+            models = lab.open_ref(prepared.request.spec.models)
+            scores = best_scores(lab.open_ref(beams), models)
+            if scores:
+                document["scores"] = scores
             verification = verification_of(lab, beams)
     if as_json:
         print_json(document)
@@ -56,6 +65,7 @@ def sweep(
         _print_estimate(prepared)
     else:
         console.print(f"beams in {dataset.name}, {dataset.size_bytes:,} bytes", soft_wrap=True)
+        _print_scores(scores)
         _print_verification(verification)
 
 
@@ -72,6 +82,17 @@ def _print_estimate(prepared: PreparedSweep) -> None:
     ):
         if value:
             console.print(f"[dim]{label:>12}[/]  {value}", highlight=False, soft_wrap=True)
+
+
+def _print_scores(scores: list[dict[str, Any]]) -> None:
+    units = {"thickness": " A", "score_defocus": " A", "energy": " keV", "b_level": " A^2"}
+    for row in scores:
+        name, score = row.pop("model_id"), row.pop("score")
+        where = ", ".join(
+            f"{axis.removeprefix('score_')} {value:g}{units.get(axis, '')}"
+            for axis, value in row.items()
+        )
+        console.print(f"[dim]{score:8.4f}[/]  {name}: {where}", highlight=False, soft_wrap=True)
 
 
 def _print_verification(verification: dict[str, Any]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from cryolattice.canonical import references
@@ -20,6 +21,9 @@ from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1.transforms_pb2 import Transforms
 from cryolattice_api.simulator.v1 import simulator_pb2
+
+if TYPE_CHECKING:
+    from cryolattice.store.reader import DatasetReader
 
 _MODELS_FIELDS = ["parent", "supercell", "orderings", "zone_axes", "clusters", "transforms"]
 
@@ -197,3 +201,35 @@ def run_sweep(lab: Connection, prepared: PreparedSweep, follow: Follow = unseen)
         prepared.request,
         follow("sweep, candidates", prepared.candidates),
     )
+
+
+def best_scores(
+    beams: DatasetReader, models: DatasetReader, count: int = 5
+) -> list[dict[str, Any]]:
+    """Return the models of the highest scores, and where each has its own; empty without scores.
+
+    Parameters
+    ----------
+    beams, models : DatasetReader
+        A sweep, and what it simulated.
+    count : int
+        How many at most.
+
+    Returns
+    -------
+    list of dict
+        ``model_id``, ``score``, and the values of the scores' axes, such as ``thickness``.
+    """
+    arrays = beams.to_xarray()
+    if "score" not in arrays:
+        return []
+    best = arrays.score.max([dim for dim in arrays.score.dims if dim != "model"])
+    names = [record["model_id"] for record in models.json("models.json")]
+    found = []
+    for row in np.argsort(-best.values, kind="stable")[:count].tolist():
+        own = arrays.score[row]
+        place = {name: int(i) for name, i in own.argmax(...).items()}
+        where = {str(name): float(arrays[name][i]) for name, i in place.items()}
+        name = names[int(arrays.model[row])]
+        found.append({"model_id": name, "score": float(own[place]), **where})
+    return found
