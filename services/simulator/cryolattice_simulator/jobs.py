@@ -17,7 +17,7 @@ from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.beams import Structure
 from cryolattice_simulator.image_scores import ObservedCell
-from cryolattice_simulator.models_data import chosen_models
+from cryolattice_simulator.models_data import chosen_models, model_ids
 from cryolattice_simulator.orders import beam_orders
 from cryolattice_simulator.projected_potential import projected_potential
 from cryolattice_simulator.sweep_axes import Conditions, read_axes
@@ -75,9 +75,9 @@ def _chosen(
     if not spec.selection.model_ids:
         spec.ClearField("selection")  # the same question as without it
     models = inputs.open(spec.models, "models", field="models")
+    every = {name: place for place, name in enumerate(model_ids(models))}
     chosen = chosen_models(models, spec.selection.model_ids, field="selection.model_ids")
     names, structures = zip(*chosen, strict=True)
-    every = {record["model_id"]: i for i, record in enumerate(models.json("models.json"))}
     return names, structures, [every[name] for name in names]
 
 

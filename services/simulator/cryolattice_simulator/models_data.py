@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from cryolattice.store.reader import DatasetReader
 
 _SAME_EDGE_ANGSTROM = 1e-3
+
+
+def model_ids(models: DatasetReader) -> list[str]:
+    """Return the ids of the models, in the dataset's order."""
+    # thousands of records as dictionaries take more memory than all structures: only ids are kept
+    ids: list[str] = json.loads(
+        models.file("models.json"), object_hook=lambda record: record.get("model_id")
+    )
+    return ids
 
 
 def structures_of(models: DatasetReader) -> list[Structure]:
@@ -64,7 +74,7 @@ def chosen_models(
     InvalidInputError
         An id is none of the dataset's.
     """
-    names = [record["model_id"] for record in models.json("models.json")]
+    names = model_ids(models)
     structures = dict(zip(names, structures_of(models), strict=True))
     for wanted in ids:
         if wanted not in structures:
