@@ -122,6 +122,17 @@ CASES: dict[str, Case] = {
         "INVALID_INPUT",
         "angstrom",
     ),
+    # refused before its model is built
+    "negative thickness of a simulation": (
+        lambda d: ["simulate", PARENT, "--thickness", -5],
+        "INVALID_INPUT",
+        "-5 angstrom",
+    ),
+    "negative Debye-Waller factor": (
+        lambda d: _identify(MICROGRAPH, "--debye-waller", -1),
+        "INVALID_INPUT",
+        "angstrom^2",
+    ),
     "thickness off the period": (
         lambda d: _identify(MICROGRAPH, "--thickness-step", 5),
         "INVALID_INPUT",
