@@ -9,8 +9,7 @@ import pytest
 from matplotlib.patches import Circle
 from PIL import Image
 
-from cryolattice_analyzer.dose.critical_dose import DoseResult, analyse_dose_series
-from cryolattice_analyzer.dose.diffraction_series import read_diffraction_series
+from cryolattice_analyzer.dose.critical_dose import DoseResult
 from cryolattice_analyzer.figures.dose_figures import (
     critical_dose_figure,
     fading_figure,
@@ -18,12 +17,12 @@ from cryolattice_analyzer.figures.dose_figures import (
 )
 from cryolattice_analyzer.figures.style import to_png
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "na2nh2bh4" / "saed_298K.mrc"
+pytestmark = pytest.mark.xdist_group("doses")
 
 
-@pytest.fixture(scope="module")
-def result() -> DoseResult:
-    return analyse_dose_series(read_diffraction_series(EXAMPLE.read_bytes(), EXAMPLE.name), 0.5)
+@pytest.fixture
+def result(example_doses: dict[str, DoseResult]) -> DoseResult:
+    return example_doses["saed_298K"]
 
 
 def test_fading_figure_shows_what_was_measured(result: DoseResult) -> None:
