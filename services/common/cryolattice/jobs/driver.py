@@ -7,8 +7,9 @@ import signal
 import sys
 from types import FrameType
 
-from cryolattice.errors import CryolatticeError
+from cryolattice.errors import CryolatticeError, JobNotFoundError
 from cryolattice.jobs.context import JobContext
+from cryolattice.jobs.driver_places import another_ledger, require_same_store
 from cryolattice.jobs.runner import run_job
 from cryolattice.settings import Settings
 from cryolattice.telemetry.logs import configure_logs
@@ -31,12 +32,18 @@ def main(service: str, arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a queued job in this process until it ends")
     run.add_argument("job", help="projects/PROJECT/jobs/ID")
     run.add_argument("--owner", default="", help="how the owner of the job's lease is to begin")
+    run.add_argument("--store", default="", help="the store of who submits it: no other will do")
+    run.add_argument("--ledger", default="", help="the same of the ledger, without its password")
     given = parser.parse_args(arguments)
     try:
         settings = Settings()
         configure_logs(settings)
         configure_tracing("cryolattice-driver")
-        job = run_job(given.job, settings, on_start=_stop_on_signals, owner=given.owner)
+        require_same_store(settings, given.store)
+        try:
+            job = run_job(given.job, settings, on_start=_stop_on_signals, owner=given.owner)
+        except JobNotFoundError as error:
+            raise another_ledger(settings, given.ledger) if given.ledger else error from error
     except CryolatticeError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2

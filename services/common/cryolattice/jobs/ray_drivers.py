@@ -14,11 +14,13 @@ from uuid import uuid4
 import structlog
 
 from cryolattice.errors import JobNotFoundError, LedgerUnavailableError, RayUnavailableError
+from cryolattice.jobs.driver_places import driver_options, refusal
 from cryolattice.jobs.processes import WorkEndedError
 from cryolattice.jobs.ray_jobs import TOKEN_FIELD, RayJobs, Submission
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL, JobRecord
 from cryolattice.names import parse_resource
+from cryolattice.settings import Settings
 from cryolattice_api.common.v1 import job_pb2
 
 log = structlog.get_logger()
@@ -35,7 +37,8 @@ _SILENT_SECONDS = 60.0
 class RayDrivers:
     """Runs the drivers of tiled jobs by the Ray Jobs API.
 
-    The cluster's head has the code of the services, and store and ledger in its environment.
+    The cluster's head has the code of the services, and the same store and ledger in its
+    environment.
 
     Parameters
     ----------
@@ -43,11 +46,14 @@ class RayDrivers:
         The cluster.
     ledger : Ledger
         Tells who holds a job, and that it is cancelled.
+    settings : Settings
+        Where this server has store and ledger.
     """
 
-    def __init__(self, jobs: RayJobs, ledger: Ledger) -> None:
+    def __init__(self, jobs: RayJobs, ledger: Ledger, settings: Settings) -> None:
         self._jobs = jobs
         self._ledger = ledger
+        self._options = driver_options(settings)
 
     async def drive(self, service: str, name: str) -> None:
         """Run a tiled job on the cluster until its driver has ended.
@@ -58,10 +64,12 @@ class RayDrivers:
             The driver is gone: it died, or the cluster with it.
         RayUnavailableError
             There has been no cluster for ten minutes, or it refuses the token.
+        PreconditionError
+            The head has another store or ledger.
         """
         _, identifier = parse_resource(name, "jobs")
         submission = f"{identifier}-{uuid4().hex[:8]}"
-        command = f"cryolattice-{service} run {name} --owner {submission}"
+        command = f"cryolattice-{service} run {name} --owner {submission} {self._options}"
         if await self._submit(submission, command, name):
             log.info("driver submitted", job=name, submission=submission)
             await asyncio.to_thread(self._ledger.say_why_queued, name, "starting on Ray")
@@ -154,6 +162,9 @@ class _Watch:
         with suppress(RayUnavailableError):
             printed = await asyncio.to_thread(self._jobs.log_end, self._submission)
         log.warning("driver ended", job=self._name, message=found.message, printed=printed)
+        refused = refusal(printed)
+        if refused is not None:
+            raise refused
         # one that said so in the ledger, as failed or given back, is no more its owner
         raise self._gone(f"its driver on Ray ended, {found.status}")
 

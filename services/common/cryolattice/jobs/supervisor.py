@@ -68,7 +68,7 @@ class Supervisor:
         self._processes = Processes(settings, log_folder)
         self._drive: Callable[[str, str], Awaitable[None]] = self._processes.drive
         if settings.ray_jobs_url:
-            self._drive = RayDrivers(RayJobs(settings.ray_jobs_url), ledger).drive
+            self._drive = RayDrivers(RayJobs(settings.ray_jobs_url), ledger, settings).drive
         self._pools = {pool: Slots(total) for pool, total in _SLOTS.items()}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, str] = {}
