@@ -158,6 +158,11 @@ CASES: dict[str, Case] = {
         "INVALID_INPUT",
         "NH9",
     ),
+    "no dose per frame": (
+        lambda d: ["dose", DATA / "saed_98K.mrc", "--pixel-size", 0.0085],
+        "MISSING_CALIBRATION",
+        "no file tells the dose of a frame",
+    ),
     "zero dose per frame": (
         lambda d: ["dose", DATA / "saed_98K.mrc", "--pixel-size", 0.0085, "--dose-per-frame", 0],
         "INVALID_INPUT",

@@ -37,12 +37,3 @@ def test_critical_doses_and_improvement(cryolattice: Run, tmp_path: Path) -> Non
     assert nearest["factor"] == pytest.approx(6.30, rel=0.06)
     assert (out / "report.html").stat().st_size > 100_000
     assert json.loads(outcome.out)["dataset"].startswith("projects/default/datasets/")
-
-
-def test_the_dose_of_a_frame_must_be_told(cryolattice: Run) -> None:
-    outcome = cryolattice("dose", DATA / "saed_98K.mrc", "--pixel-size", 0.0085, "--json")
-    assert outcome.code == 2
-    error = outcome.json["error"]
-    assert error["reason"] == "MISSING_CALIBRATION"
-    assert error["field"] == "dose_per_frame"
-    assert "e/angstrom^2" in error["message"]
