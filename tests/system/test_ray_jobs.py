@@ -176,3 +176,31 @@ def test_drivers_on_a_ray_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     finally:
         ledger.close()
         head.close()
+
+
+def test_a_head_with_another_store_fails_the_job(tmp_path: Path) -> None:
+    homes = [tmp_path / "server", tmp_path / "head"]
+    for home in homes:
+        home.mkdir()
+    head = Head(homes[1])
+    environment = {
+        "CRYOLATTICE_RAY_JOBS_URL": head.url,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": head.token,
+    }
+    try:
+        with (
+            served(homes[0], environment=environment) as address,
+            cryolattice.connect(address) as lab,
+        ):
+            models = lab.models(DATA / "na2nh2bh4_cubic.cif", (2, 1, 1))
+            ref = dataset_pb2.DatasetRef(name=models.name, kind="models")
+            job = _sweep(lab.connection, ref, 200.0)
+            *_, ended = lab.connection.watch_job(job.name)
+    finally:
+        head.close()
+    assert ended.state == job_pb2.JOB_STATE_FAILED, ended
+    assert ended.attempt == 0
+    for home in homes:
+        assert Settings(home=home).store_url in ended.state_message
+    assert "CRYOLATTICE_STORE_URL" in ended.state_message

@@ -220,10 +220,11 @@ class DatasetWriter:
 
     def receipt(self, tile: int) -> dict[str, str] | None:
         """Return chunk keys and hashes of a finished tile; None where it is not finished."""
-        key = self._receipt_key(tile)
-        if not self.root.exists(key):
+        try:
+            receipt = self.root.get(self._receipt_key(tile))
+        except MissingChunkError:
             return None
-        chunks: dict[str, str] = json.loads(self.root.get(key))["chunks"]
+        chunks: dict[str, str] = json.loads(receipt)["chunks"]
         return chunks
 
     def finished(self, tile_count: int) -> set[int]:
@@ -297,14 +298,13 @@ class DatasetWriter:
         self.require_latest()
         expected = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
         expected |= self._files
-        for tile in range(tile_count):
-            chunks = self.receipt(tile)
-            if chunks is None:
-                raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
-            expected |= chunks
         listed = self._names(self.root.list(self.prefix))
         names = [name for name in listed if not name.startswith(_BOOKKEEPING)]
         with ThreadPoolExecutor(_THREADS) as pool:
+            for tile, chunks in enumerate(pool.map(self.receipt, range(tile_count))):
+                if chunks is None:
+                    raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
+                expected |= chunks
             durable = pool.submit(self.persist, [n for n in names if n not in self._durable])
             objects = list(pool.map(self._stored, names))
             durable.result()
