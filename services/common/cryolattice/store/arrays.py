@@ -133,7 +133,7 @@ def create_array(store: Store, spec: ArraySpec) -> None:
     One that a racing writer made stays.
     """
     dtype = np.dtype(spec.dtype)
-    with suppress(ContainsArrayError), _our_pipeline():
+    with suppress(ContainsArrayError):
         zarr.create_array(
             store,
             name=spec.name,
@@ -174,8 +174,12 @@ def open_array(store: Store, name: str) -> zarr.Array[Any]:
         There is none of this name.
     """
     mode: Literal["r", "r+"] = "r" if store.read_only else "r+"
+    opened = zarr.open_array(store, path=name, mode=mode, zarr_format=3, config=_CHECKED)
     with _our_pipeline():
-        return zarr.open_array(store, path=name, mode=mode, zarr_format=3, config=_CHECKED)
+        # the same once more, which asks the store nothing
+        return zarr.Array(
+            zarr.AsyncArray(opened.metadata, opened.store_path, opened.async_array.config)
+        )
 
 
 def write_part(array: zarr.Array[Any], start: int, values: NDArray[Any]) -> None:
