@@ -53,6 +53,17 @@ def test_numbers_maps_and_nested_lists(tmp_path: Path) -> None:
     assert spec.HasField("outputs")
 
 
+def test_other_datasets_are_named_too() -> None:
+    scores = {"average": "0a", "images": [{"defocus_angstrom": 500}]}
+    outputs = {"beams": False, "scores": scores}
+    spec = read_sweep({"models": "m", "projection": "finite", "outputs": outputs}).spec
+    assert spec.outputs.scores.average.name == "0a"
+    assert list(spec.outputs.scores.images[0].defocus_angstrom) == [500]
+    assert spec.outputs.HasField("beams")
+    assert not spec.outputs.beams
+    assert spec.projection == simulator_pb2.PROJECTION_FINITE
+
+
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
