@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from google.rpc import status_pb2
 
 from cryolattice.error_status import from_status
 from cryolattice.jobs.context import PARENT_VARIABLE, owner_prefix
+from cryolattice.jobs.local_ray import LENT, LocalRay
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
 
@@ -77,6 +78,7 @@ class Processes:
         self._log_folder = log_folder
         self._idle: list[Process] = []
         self._alive: set[Process] = set()
+        self._ray = LocalRay(self._start_ray)
         self._closing = False
 
     @property
@@ -94,13 +96,16 @@ class Processes:
         """
         _, identifier = parse_resource(name, "jobs")
         with self._log_to(identifier) as log_file:
+            shared = not os.environ.get("RAY_ADDRESS")
             process = await self._start(
                 ["-m", f"cryolattice_{service}", "run", name],
-                stdin=DEVNULL,
+                LENT if shared else {},
+                stdin=PIPE if shared else DEVNULL,
                 stdout=log_file,
                 stderr=log_file,
             )
-            await process.wait()
+            async with self._ray.lent_to(process) if shared else nullcontext():
+                await process.wait()
             self._alive.discard(process)
         if process.returncode not in {0, 1, 130}:
             raise ProcessEndedError(process, self._log_place(identifier))
@@ -155,6 +160,8 @@ class Processes:
                 if process.returncode is None:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
+        # those that gave their job back needed it
+        await self._ray.close()
 
     def _take_idle(self) -> Process | None:
         while self._idle:
@@ -170,10 +177,20 @@ class Processes:
                 ["-m", "cryolattice.jobs.worker"], stdin=PIPE, stdout=PIPE, stderr=log_file
             )
 
-    async def _start(self, arguments: list[str], **streams: Any) -> Process:
+    async def _start_ray(self, arguments: list[str]) -> Process:
+        with self._log_to("ray") as log_file:
+            process = await self._start(arguments, LENT, stdin=PIPE, stdout=PIPE, stderr=log_file)
+        # it ends when its standard input closes, after all others
+        self._alive.discard(process)
+        return process
+
+    async def _start(
+        self, arguments: list[str], defaults: Mapping[str, str] | None = None, **streams: Any
+    ) -> Process:
         if self._closing:
             raise asyncio.CancelledError
         environment = {
+            **(defaults or {}),
             **os.environ,
             **self._settings.environment(),
             PARENT_VARIABLE: str(os.getpid()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import resource
@@ -19,6 +18,7 @@ from google.protobuf.message import Message
 from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
+from cryolattice.jobs.local_ray import init_ray, lent_address
 from cryolattice.jobs.tile_tally import TileTally
 from cryolattice.jobs.tile_watch import TileWatch
 from cryolattice.jobs.tiles import Tile, compute_tile
@@ -37,8 +37,6 @@ log = structlog.get_logger()
 _WAIT_SECONDS = 0.5
 # how often the cluster is asked for its nodes
 _ROOM_SECONDS = 1.0
-# each worker computes on one core: libraries that start threads of their own only get in the way
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @lru_cache(maxsize=2)
@@ -157,9 +155,6 @@ def _run_on_ray(
 ) -> None:
     import ray  # noqa: PLC0415 - heavy
 
-    for name in _ONE_THREAD:
-        os.environ[name] = "1"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     started_here = not ray.is_initialized()
     if started_here:
         _connect(ray)
@@ -226,13 +221,21 @@ def _room(nodes: Iterable[Mapping[str, Any]], worker_peak_bytes: int) -> _Room:
 
 
 def _connect(ray_module: Any) -> None:
+    lent = lent_address()
+    if lent:
+        try:
+            init_ray(ray_module, lent)
+        except (ConnectionError, RuntimeError) as error:
+            log.warning("the server's Ray cannot be used; another is started", error=str(error))
+        else:
+            return
     address = os.environ.get("RAY_ADDRESS")
     try:
         try:
-            _init(ray_module, address)
+            init_ray(ray_module, address)
         except ConnectionAbortedError:
             # a head that has just started may fail to make the driver's process there
-            _init(ray_module, address)
+            init_ray(ray_module, address)
     except (ConnectionError, RuntimeError) as error:
         if not address:
             raise
@@ -250,17 +253,6 @@ def _connect(ray_module: Any) -> None:
             "Resume the job when it is less so, or set RAY_ADDRESS to a cluster",
             field="RAY_ADDRESS",
         ) from error
-
-
-def _init(ray_module: Any, address: str | None) -> None:
-    ray_module.init(
-        # a Ray that somebody else started on this machine is not ours to use
-        address=address or "local",
-        include_dashboard=None if address else False,
-        num_cpus=None if address else len(os.sched_getaffinity(0)),
-        logging_level=logging.WARNING,
-        log_to_driver=False,
-    )
 
 
 def _outcome(ray_module: Any, reference: Any) -> Tile:
