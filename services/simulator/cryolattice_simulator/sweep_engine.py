@@ -42,9 +42,11 @@ def prepare_engine(spec: simulator_pb2.SweepSpec, structures: Sequence[Structure
         If one of them, the device or the projection is not known, or an engine is asked for what it
         cannot do.
     """
-    if spec.projection == simulator_pb2.PROJECTION_INFINITE:
-        # the same question as without it
-        spec.projection = simulator_pb2.PROJECTION_UNSPECIFIED
+    if spec.projection in {
+        simulator_pb2.PROJECTION_INFINITE,
+        simulator_pb2.PROJECTION_UNSPECIFIED,
+    }:
+        spec.ClearField("projection")  # the same question as without it
     spec.precision = spec.precision or simulator_pb2.PRECISION_FLOAT32
     engines = {simulator_pb2.ENGINE_UNSPECIFIED: "", **_ENGINES}
     for field, known in (

@@ -163,7 +163,7 @@ class SweepSpec(_message.Message):
     device: Global___Device.ValueType
     """Where it is computed; no part of the question, and so of the dataset's id."""
     projection: Global___Projection.ValueType
-    """Of the atomic potentials into slices."""
+    """Of the atomic potentials into slices; absent for infinite."""
     @_builtins.property
     def models(self) -> _dataset_pb2.DatasetRef:
         """A `models` dataset."""
@@ -213,13 +213,15 @@ class SweepSpec(_message.Message):
         axes: Global___SweepAxes | None = ...,
         outputs: Global___SweepOutputs | None = ...,
         selection: Global___ModelSelection | None = ...,
-        projection: Global___Projection.ValueType = ...,
+        projection: Global___Projection.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "models", b"models", "outputs", b"outputs", "selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_projection", b"_projection", "axes", b"axes", "models", b"models", "outputs", b"outputs", "projection", b"projection", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "projection", b"projection", "sampling_angstrom", b"sampling_angstrom", "selection", b"selection", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_projection", b"_projection", "axes", b"axes", "b_levels_angstrom2", b"b_levels_angstrom2", "debye_waller_b_angstrom2", b"debye_waller_b_angstrom2", "device", b"device", "energy_kev", b"energy_kev", "engine", b"engine", "engine_revision", b"engine_revision", "k_max_per_angstrom", b"k_max_per_angstrom", "models", b"models", "outputs", b"outputs", "parametrization", b"parametrization", "precision", b"precision", "projection", b"projection", "sampling_angstrom", b"sampling_angstrom", "selection", b"selection", "slice_thickness_angstrom", b"slice_thickness_angstrom", "thicknesses_angstrom", b"thicknesses_angstrom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__projection: _TypeAlias = _typing.Literal["projection"]  # noqa: Y015
+    _WhichOneofArgType__projection: _TypeAlias = _typing.Literal["_projection", b"_projection"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__projection) -> _WhichOneofReturnType__projection | None: ...
 
 Global___SweepSpec: _TypeAlias = SweepSpec  # noqa: Y015
 
