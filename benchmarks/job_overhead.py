@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,8 @@ import structlog
 from numpy.typing import NDArray
 
 from cryolattice.client.connection import Connection
-from cryolattice.jobs import ray_tiles
-from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
-from cryolattice.jobs.runner import dataset_ref, load_function, run_job
+from cryolattice.jobs.kinds import Inputs, TiledJob, find_kind, installed_services, load_function
+from cryolattice.jobs.runner import dataset_ref, run_job
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
@@ -45,6 +45,7 @@ from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
+from cryolattice_simulator.jobs import load_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -96,12 +97,19 @@ def sweep_spec(
     )
 
 
+@cache
+def _load(spec_bytes: bytes, store_url: str) -> TiledJob:
+    """Return the tiles; made once in a process, as the product does."""
+    spec = simulator_pb2.SweepSpec.FromString(spec_bytes)
+    return load_sweep(spec, Inputs(open_store(store_url)))
+
+
 Beams = dict[tuple[str, int], NDArray[Any]]
 
 
 def _bare_tile(spec_bytes: bytes, store_url: str, start: int, stop: int, earlier: Beams) -> Beams:
     """Compute a tile; return what the last round checks of it."""
-    tiled: Any = ray_tiles._load("sweep", spec_bytes, store_url)
+    tiled: Any = _load(spec_bytes, store_url)
     parts = tiled.compute(start, stop, lambda name, row, _stop: earlier[name, row])
     checked = {check.model for check in tiled._checks.checks} & set(range(start, stop))
     return {

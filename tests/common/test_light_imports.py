@@ -57,3 +57,12 @@ def test_an_embedded_server_imports_no_engine(tmp_path: Path) -> None:
     loaded = _loaded(code, tmp_path)
     assert {"cryolattice_modeler", "cryolattice_analyzer", "cryolattice_simulator"} <= loaded
     assert not loaded & (HEAVY | WATCHING)
+
+
+def test_a_worker_of_ray_imports_what_its_tile_needs(tmp_path: Path) -> None:
+    code = (
+        "import cryolattice.jobs.tile_worker, cryolattice_simulator.jobs\n"
+        "import cryolattice_analyzer.jobs.rank\n"
+    )
+    loaded = _loaded(code, tmp_path)
+    assert not loaded & {*HEAVY, "grpc", "sqlalchemy"}

@@ -7,8 +7,8 @@ import pytest
 from cryolattice.error_status import from_status
 from cryolattice.errors import InvalidInputError, JobNotActiveError, PreconditionError
 from cryolattice.jobs.context import JobContext
-from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
-from cryolattice.jobs.runner import load_function, run_job
+from cryolattice.jobs.kinds import Inputs, find_kind, installed_services, load_function
+from cryolattice.jobs.runner import run_job
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore

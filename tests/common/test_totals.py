@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
 
 from cryolattice.jobs.kinds import find_kind, installed_services
+from cryolattice.ledger.increments import Distribution, Increments
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import JobRecord
-from cryolattice.ledger.totals import Distribution, Increments
 from cryolattice.telemetry.ledger_metrics import LedgerCollector
 from cryolattice_api.common.v1 import job_pb2
 

@@ -21,10 +21,16 @@ MODELS = DatasetRef(name="projects/p/datasets/00", kind="models")
 TILE = """
 import resource, sys
 import ray
-from cryolattice.jobs.ray_tiles import _compute
+from cryolattice.jobs.tile_watch import TileWatch
+from cryolattice.jobs.tile_worker import TileTask, compute_on_worker
+from cryolattice.settings import Settings
+from cryolattice_api.simulator.v1.simulator_pb2 import SweepSpec
+run = "cryolattice_simulator.jobs:load_sweep"
+watch = TileWatch(Settings(), "job", "sweep", 1, "", {})
+spec = bytes.fromhex(sys.argv[2])
+task = TileTask(run, SweepSpec, spec, sys.argv[1], ("beams", "01", 1, 1), watch)
 for tile in range(int(sys.argv[3])):
-    spec = bytes.fromhex(sys.argv[2])
-    done = _compute("sweep", spec, sys.argv[1], ("beams", "01", 1, 1), tile)
+    done = compute_on_worker(task, tile)
     assert done.failure is None, done.failure
 print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

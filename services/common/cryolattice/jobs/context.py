@@ -15,9 +15,9 @@ import structlog
 
 from cryolattice.errors import CryolatticeError, JobCancelledError
 from cryolattice.jobs.kinds import Inputs
+from cryolattice.ledger.increments import Key
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
-from cryolattice.ledger.totals import Key
 from cryolattice.store.writer import DatasetWriter
 from cryolattice.telemetry.tracing import end_work_span, flush_traces
 from cryolattice_api.common.v1 import job_pb2

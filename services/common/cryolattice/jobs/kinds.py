@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -207,3 +208,10 @@ def find_kind(name: str, services: Iterable[Service]) -> tuple[Service, JobKind]
             if kind.name == name:
                 return service, kind
     raise PreconditionError(f"no service here runs {name} jobs: ask the service that does")
+
+
+def load_function(path: str) -> Callable[..., Any]:
+    """Return the function at ``module:function``."""
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from google.protobuf.message import Message
 
-from cryolattice.errors import CryolatticeError, InternalError, RayUnavailableError
+from cryolattice.errors import InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
-from cryolattice.jobs.kinds import Inputs, JobKind, TiledJob, find_kind, installed_services
+from cryolattice.jobs.kinds import JobKind
 from cryolattice.jobs.local_ray import init_ray, lent_address
 from cryolattice.jobs.tile_tally import TileTally
 from cryolattice.jobs.tile_watch import TileWatch
-from cryolattice.jobs.tiles import Tile, compute_tile
+from cryolattice.jobs.tile_worker import TileTask, compute_on_worker
+from cryolattice.jobs.tiles import Tile
 from cryolattice.settings import Settings
-from cryolattice.store.array_store import open_store
-from cryolattice.store.traffic import TRAFFIC
-from cryolattice.store.writer import DatasetWriter
-from cryolattice.telemetry.tracing import current_traceparent, environment, mark_failed
+from cryolattice.telemetry.tracing import current_traceparent, environment
 from cryolattice_api.common.v1 import job_pb2
 
 if TYPE_CHECKING:
@@ -39,66 +35,6 @@ _WAIT_SECONDS = 0.5
 _ROOM_SECONDS = 1.0
 
 
-@lru_cache(maxsize=2)
-def _load(kind_name: str, spec_bytes: bytes, store_url: str) -> TiledJob:
-    from cryolattice.jobs.runner import load_function  # noqa: PLC0415 - the runner imports this
-
-    _, kind = find_kind(kind_name, installed_services().values())
-    spec = kind.spec()
-    spec.ParseFromString(spec_bytes)
-    tiled: TiledJob = load_function(kind.run)(spec, Inputs(open_store(store_url)))
-    return tiled
-
-
-@lru_cache(maxsize=1)
-def _writer(store_url: str, dataset: tuple[str, str, int, int]) -> DatasetWriter:
-    # one for all tiles of a worker: it opens the arrays once
-    return DatasetWriter(open_store(store_url), *dataset)
-
-
-def _compute_tile(
-    kind_name: str,
-    spec_bytes: bytes,
-    store_url: str,
-    dataset: tuple[str, str, int, int],
-    watch: TileWatch,
-    tile: int,
-) -> Tile:
-    """Compute and store one tile on a worker."""
-    with watch.over(tile):
-        done = _compute(kind_name, spec_bytes, store_url, dataset, tile)
-        if done.failure is None:
-            log.info(
-                "tile computed",
-                seconds=round(done.seconds, 3),
-                candidates=done.candidates,
-                # greatest so far of this process, in KiB on Linux
-                peak_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            )
-        else:
-            mark_failed(done.failure.reason)
-            log.warning("tile failed", error=done.failure.message)
-    return done
-
-
-def _compute(
-    kind_name: str,
-    spec_bytes: bytes,
-    store_url: str,
-    dataset: tuple[str, str, int, int],
-    tile: int,
-) -> Tile:
-    before = TRAFFIC.count()
-    try:
-        tiled = _load(kind_name, spec_bytes, store_url)
-        writer = _writer(store_url, dataset)
-    except CryolatticeError as error:
-        return Tile(failure=error)
-    done = compute_tile(tiled, writer, tile)
-    moved = TRAFFIC.count() - before
-    return replace(done, read_bytes=moved.read_bytes, written_bytes=moved.written_bytes)
-
-
 def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Settings) -> int:
     """Compute every tile that has no receipt, then finish the dataset; return the tile count.
 
@@ -109,9 +45,19 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     CryolatticeError
         A tile failed.
     """
-    spec_bytes = spec.SerializeToString(deterministic=True)
-    tiled = _load(kind.name, spec_bytes, settings.store_url)
     output = context.output
+    watch = TileWatch(
+        settings, context.name, kind.name, context.attempt, current_traceparent(), environment()
+    )
+    task = TileTask(
+        kind.run,
+        kind.spec,
+        spec.SerializeToString(deterministic=True),
+        settings.store_url,
+        (output.kind, output.id, output.attempt, output.epoch),
+        watch,
+    )
+    tiled = task.load()
     output.create_arrays(tiled.attributes, tiled.arrays)
     sizes = [len(tiles) for tiles in tiled.rounds]
     total = sum(sizes)
@@ -123,22 +69,12 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     )
     context.count({("tiles", "reused"): reused})
     if todo:
-        dataset = (output.kind, output.id, output.attempt, output.epoch)
         ends = accumulate(sizes)
         rounds = [
             [t for t in todo if end - size <= t < end]
             for size, end in zip(sizes, ends, strict=True)
         ]
-        watch = TileWatch(
-            settings,
-            context.name,
-            kind.name,
-            context.attempt,
-            current_traceparent(),
-            environment(),
-        )
-        arguments = (kind.name, spec_bytes, settings.store_url, dataset, watch)
-        _run_on_ray(context, arguments, rounds, total, tiled.worker_peak_bytes)
+        _run_on_ray(context, task, rounds, total, tiled.worker_peak_bytes)
     context.progress(
         total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
     )
@@ -148,7 +84,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
 
 def _run_on_ray(
     context: JobContext,
-    arguments: tuple[Any, ...],
+    task: TileTask,
     rounds: list[list[int]],
     total: int,
     worker_peak_bytes: int,
@@ -159,7 +95,7 @@ def _run_on_ray(
     if started_here:
         _connect(ray)
     try:
-        _compute_rounds(ray, context, arguments, rounds, total, worker_peak_bytes)
+        _compute_rounds(ray, context, task, rounds, total, worker_peak_bytes)
     finally:
         if started_here:
             ray.shutdown()
@@ -168,12 +104,12 @@ def _run_on_ray(
 def _compute_rounds(
     ray_module: Any,
     context: JobContext,
-    arguments: tuple[Any, ...],
+    task: TileTask,
     rounds: list[list[int]],
     total: int,
     worker_peak_bytes: int,
 ) -> None:
-    task = ray_module.remote(num_cpus=1, max_retries=5)(_compute_tile)
+    remote = ray_module.remote(num_cpus=1, max_retries=5)(compute_on_worker)
     looked_at = -math.inf
     with TileTally(context, total - sum(len(tiles) for tiles in rounds), total) as tally:
         for tiles in rounds:
@@ -184,9 +120,9 @@ def _compute_rounds(
                 if time.monotonic() - looked_at > _ROOM_SECONDS:
                     looked_at = time.monotonic()
                     room = _room(ray_module.nodes(), worker_peak_bytes)
-                    sized = task.options(memory=room.tile_bytes)
+                    sized = remote.options(memory=room.tile_bytes)
                 while waiting and len(running) < room.in_flight:
-                    running.add(sized.remote(*arguments, waiting.pop()))
+                    running.add(sized.remote(task, waiting.pop()))
                 finished, _ = ray_module.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
                 for reference in finished:
                     running.discard(reference)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -22,8 +20,8 @@ from cryolattice.errors import (
     JobNotActiveError,
 )
 from cryolattice.jobs.context import LEASE_SECONDS, JobContext, owner_prefix
-from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_services
-from cryolattice.jobs.tiles import run_in_order
+from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_services, load_function
+from cryolattice.jobs.tiles_in_order import run_in_order
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.names import parse_resource, resource_name
 from cryolattice.settings import Settings
@@ -39,13 +37,6 @@ log = structlog.get_logger()
 
 # the database may be away for so long before hours of work are given up
 _PATIENCE_SECONDS = 120.0
-
-
-def load_function(path: str) -> Callable[..., Any]:
-    """Return the function at ``module:function``."""
-    module, _, name = path.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function
 
 
 def dataset_ref(root: ArrayStore, project: str, reader: DatasetReader) -> DatasetRef:

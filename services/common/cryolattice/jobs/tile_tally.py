@@ -9,7 +9,7 @@ from typing import Self
 
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.tiles import Tile
-from cryolattice.ledger.totals import Increments
+from cryolattice.ledger.increments import Increments
 
 # how often the ledger hears of progress
 _TELL_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""The tiles of one job: how one is computed and counted, and all of them one after the other."""
+"""A tile of a job: how it is computed and stored, and what it counts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import time
 from dataclasses import dataclass
 
 from cryolattice.errors import CryolatticeError
-from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import TiledJob
-from cryolattice.ledger.totals import CANDIDATE_SECONDS, TILE_SECONDS, Increments
+from cryolattice.ledger.increments import CANDIDATE_SECONDS, TILE_SECONDS, Increments
 from cryolattice.store.writer import DatasetWriter
-from cryolattice_api.common.v1 import job_pb2
 
 
 @dataclass(frozen=True)
@@ -65,38 +63,3 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     except CryolatticeError as error:
         return Tile(failure=error)
     return Tile(stop - start, seconds, chunks=tuple(chunks))
-
-
-def run_in_order(context: JobContext, tiled: TiledJob) -> int:
-    """Compute every tile that has no receipt in this process; return the tile count.
-
-    Raises
-    ------
-    JobCancelledError
-        Somebody asked the job to stop.
-    CryolatticeError
-        A tile failed.
-    """
-    output = context.output
-    output.create_arrays(tiled.attributes, tiled.arrays)
-    total = sum(len(tiles) for tiles in tiled.rounds)
-    finished = output.finished(total)
-    done = reused = len(finished)
-    context.count({("tiles", "reused"): reused})
-    context.progress(done, total, "computing", reused=reused)
-    writer = DatasetWriter(output.root, output.kind, output.id, output.attempt, output.epoch)
-    for tile in range(total):
-        if tile in finished:
-            continue
-        outcome = compute_tile(tiled, writer, tile)
-        if outcome.failure is not None:
-            context.count(outcome.increments())
-            raise outcome.failure
-        done += 1
-        increments = outcome.increments()
-        context.progress(done, total, "computing", reused=reused, increments=increments)
-    context.progress(
-        total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
-    )
-    tiled.finish(output)
-    return total

@@ -18,8 +18,8 @@ import rfc8785
 from cryolattice.canonical import canonical_json, dataset_id
 from cryolattice.error_status import to_status
 from cryolattice.errors import CryolatticeError, InternalError, InvalidInputError
-from cryolattice.jobs.kinds import UploadedFile, installed_services
-from cryolattice.jobs.runner import load_function, run_job
+from cryolattice.jobs.kinds import UploadedFile, installed_services, load_function
+from cryolattice.jobs.runner import run_job
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.reader import DatasetReader

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from cryolattice.errors import ConflictError, JobNotActiveError, QuestionBusyError
+from cryolattice.ledger.increments import QUEUE_SECONDS, Increments
 from cryolattice.ledger.rows import (
     TERMINAL,
     job_of,
@@ -23,7 +24,7 @@ from cryolattice.ledger.rows import (
     store_job,
 )
 from cryolattice.ledger.tables import JOBS
-from cryolattice.ledger.totals import QUEUE_SECONDS, Increments, add_totals
+from cryolattice.ledger.totals import add_totals
 from cryolattice.names import parse_resource, resource_name
 from cryolattice_api.common.v1 import job_pb2
 

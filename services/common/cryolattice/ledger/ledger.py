@@ -12,6 +12,7 @@ from cryolattice.errors import ConflictError, JobNotActiveError
 from cryolattice.ledger import changes, leases
 from cryolattice.ledger.database import open_database
 from cryolattice.ledger.filters import job_filter
+from cryolattice.ledger.increments import Key
 from cryolattice.ledger.orders import DATASET_FIELDS, JOB_FIELDS, parse_order
 from cryolattice.ledger.overview import Overview, read_overview
 from cryolattice.ledger.paging import page
@@ -23,7 +24,7 @@ from cryolattice.ledger.rows import (
     present,
 )
 from cryolattice.ledger.tables import DATASETS, EVENTS, JOBS
-from cryolattice.ledger.totals import Key, add_totals
+from cryolattice.ledger.totals import add_totals
 from cryolattice.names import parse_resource
 from cryolattice_api.common.v1 import job_pb2
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from cryolattice.ledger.increments import Key
 from cryolattice.ledger.rows import present
 from cryolattice.ledger.tables import JOBS
-from cryolattice.ledger.totals import Key, read_totals
+from cryolattice.ledger.totals import read_totals
 from cryolattice_api.common.v1 import job_pb2
 
 _QUEUED = job_pb2.JOB_STATE_QUEUED

@@ -10,8 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.engine import Connection, RowMapping
 
 from cryolattice.errors import ConflictError, JobNotFoundError
+from cryolattice.ledger.increments import JOB_SECONDS, Increments
 from cryolattice.ledger.tables import EVENTS, JOBS
-from cryolattice.ledger.totals import JOB_SECONDS, Increments, add_totals
+from cryolattice.ledger.totals import add_totals
 from cryolattice.names import parse_resource, resource_name
 from cryolattice_api.common.v1 import job_pb2
 

@@ -18,15 +18,15 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from cryolattice.jobs.kinds import JobKind
-from cryolattice.ledger.ledger import Ledger
-from cryolattice.ledger.overview import ACTIVE, Overview
-from cryolattice.ledger.totals import (
+from cryolattice.ledger.increments import (
     CANDIDATE_SECONDS,
     JOB_SECONDS,
     QUEUE_SECONDS,
     TILE_SECONDS,
     Distribution,
 )
+from cryolattice.ledger.ledger import Ledger
+from cryolattice.ledger.overview import ACTIVE, Overview
 from cryolattice_api.common.v1 import job_pb2
 
 log = structlog.get_logger()
