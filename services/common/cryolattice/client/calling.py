@@ -59,7 +59,7 @@ class Calling:
         if self.closed:
             raise PreconditionError("this connection is closed: connect again")
         if not self._found:
-            require_server(self._channel, self.address)
+            require_server(self.address)
             self._found = True
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import grpc
@@ -30,6 +29,7 @@ SERVICES_REMEDY = (
 )
 _LARGEST_RESPONSE = 64 << 20
 _LOOK_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 def open_channel(server: str) -> grpc.Channel:
@@ -69,28 +69,39 @@ def _open_channel(address: str) -> grpc.Channel:
     return grpc.intercept_channel(channel, TracingInterceptor())
 
 
-def require_server(channel: grpc.Channel, address: str) -> None:
+def require_server(address: str) -> None:
     """Look for a server: one that was there is waited for when it is away, a wrong address is not.
 
     Raises
     ------
     ServerUnavailableError
-        For a second nothing has listened there.
+        For a second nothing has listened there, or at any of several addresses.
     """
-    told: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
-    seen = set()
+    several = "=" in address and not address.startswith("unix:")
+    places = list(parse_addresses(address).values()) if several else [address]
     deadline = time.monotonic() + _LOOK_SECONDS
-    channel.subscribe(told.put, try_to_connect=True)
+    while not any(_listens(place) for place in places):
+        if time.monotonic() > deadline:
+            raise _nobody(address)
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _listens(address: str) -> bool:
+    """Whether something takes connections; True where only a call can find out."""
+    host, _, port = address.rpartition(":")
     try:
-        with suppress(Empty):
-            while grpc.ChannelConnectivity.READY not in seen:
-                seen.add(told.get(timeout=max(deadline - time.monotonic(), 0.0)))
-    finally:
-        channel.unsubscribe(told.put)
-    refused = grpc.ChannelConnectivity.TRANSIENT_FAILURE
-    # one that is far or busy may just take longer: the call finds out
-    if grpc.ChannelConnectivity.READY not in seen and refused in seen:
-        raise _nobody(address)
+        if host == "unix":
+            with socket.socket(socket.AF_UNIX) as local:
+                local.settimeout(_LOOK_SECONDS)
+                local.connect(port)
+        elif port.isdecimal():
+            socket.create_connection((host.strip("[]"), int(port)), _LOOK_SECONDS).close()
+    except TimeoutError:
+        # far or busy
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _nobody(which: str) -> ServerUnavailableError:
