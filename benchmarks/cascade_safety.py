@@ -272,7 +272,8 @@ def main() -> int:
     )
     rows = [row for row in rows if row["seed"] == options.seed and row["trial"] < options.trials]
     done = {row["trial"] for row in rows}
-    todo = [number for number in range(options.trials) if number not in done]
+    # the smaller supercell first: a run that is stopped has seen more
+    todo = sorted(set(range(options.trials)) - done, key=lambda number: (number % 5 == 4, number))
     for supercell in SUPERCELLS:
         candidates(options.out, supercell)
     with ProcessPoolExecutor(options.jobs) as pool, journal.open("a") as file:
