@@ -157,6 +157,28 @@ def test_disordered_micrograph(cryolattice: Run) -> None:
     assert result["best"]["vacant_sites"] == []
 
 
+def test_the_cascade_finds_the_same(
+    ordered: tuple[Any, Path], cryolattice: Run, tmp_path: Path
+) -> None:
+    narrow = ("--thickness-max", 188, "--thickness-step", 18.8)
+    outcome = cryolattice(
+        *("identify", DATA / "micrograph_a.mrc", *PARENT, *MICROSCOPE, *narrow),
+        *("--cascade", "on", "--out", tmp_path, "--json"),
+    )
+    assert outcome.code == 0, outcome.err
+    result, whole = outcome.json, ordered[0]
+    assert (result["verdict"], result["best"]["ordering_id"]) == (
+        whole["verdict"],
+        whole["best"]["ordering_id"],
+    )
+    steps = result["cascade"]
+    # one of each set that projects alike; the best are refined, and abTEM's waves check them
+    assert steps["refined"] < steps["screened"] <= result["candidates_searched"]
+    assert steps["confirmation"]["same_first"]
+    assert steps["confirmation"]["engine"].startswith("abtem")
+    assert "abTEM" in (tmp_path / "report.html").read_text()
+
+
 def test_noise_is_undetermined(cryolattice: Run, tmp_path: Path) -> None:
     counts = np.random.default_rng(3).poisson(5.5, (512, 512)).astype(np.float32)
     path = tmp_path / "noise.mrc"
