@@ -15,7 +15,11 @@ from cryolattice.jobs.local_ray import LENT, LocalRay
 
 async def _start(arguments: list[str]) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, env={**LENT, **os.environ}, stdin=PIPE, stdout=PIPE
+        *(sys.executable, *arguments),
+        env={**LENT, **os.environ},
+        stdin=PIPE,
+        stdout=PIPE,
+        start_new_session=True,
     )
 
 
@@ -54,12 +58,10 @@ async def _ended_jobs() -> None:
             assert await _told(third) not in {"", address}, "one that ended is not used"
             third.kill()
             await third.wait()
+        parts += mine.children(recursive=True)
     finally:
         await ray.close()
-    left = [
-        part for part in mine.children(recursive=True) if part.name() in {"raylet", "gcs_server"}
-    ]
-    _, alive = psutil.wait_procs(left, timeout=10)
+    _, alive = psutil.wait_procs(parts, timeout=10)
     assert not alive
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import select
+import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +26,6 @@ _LENT_VARIABLE = "CRYOLATTICE_RAY_IS_LENT"
 # token on this machine too, but of who connects to it only where that is said
 LENT = {_LENT_VARIABLE: "1", "RAY_AUTH_MODE": "token"}
 _IDLE_SECONDS = 60.0
-_END_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 # each worker computes on one core: libraries that start threads of their own only get in the way
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -57,7 +57,7 @@ class LocalRay:
     Parameters
     ----------
     start : callable
-        Starts the keeper with pipes, given the arguments of Python.
+        Starts the keeper with pipes and in a session of its own, given the arguments of Python.
     """
 
     def __init__(self, start: Callable[[list[str]], Awaitable[Process]]) -> None:
@@ -87,19 +87,12 @@ class LocalRay:
                 self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._release)
 
     async def close(self) -> None:
-        """End Ray."""
+        """End Ray at once: who waits for this process waits for it too."""
         if self._idle is not None:
             self._idle.cancel()
-        keeper = self._keeper
-        self._release()
-        if keeper is None or keeper.returncode is not None:
-            return
-        try:
-            async with asyncio.timeout(_END_SECONDS):
-                await keeper.wait()
-        except TimeoutError:
-            # its parts end with it
-            keeper.kill()
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            _kill_parts(keeper)
             await keeper.wait()
 
     async def _lend(self, borrower: Process) -> None:
@@ -119,6 +112,7 @@ class LocalRay:
         if address:
             code = await keeper.wait()
             log.warning("the local Ray ended under a job", code=code)
+            _kill_parts(keeper)
             # it would wait for Ray for a minute before it gave up
             with suppress(ProcessLookupError):
                 borrower.kill()
@@ -127,6 +121,12 @@ class LocalRay:
         if self._keeper is not None and self._keeper.stdin is not None:
             self._keeper.stdin.close()
         self._keeper = None
+
+
+def _kill_parts(keeper: Process) -> None:
+    """Kill the keeper and Ray's processes, which are its group; Ray's workers end without them."""
+    with suppress(ProcessLookupError):
+        os.killpg(keeper.pid, signal.SIGKILL)
 
 
 async def _first_line(process: Process) -> str:
