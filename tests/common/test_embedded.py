@@ -17,6 +17,8 @@ from cryolattice.client.embedded import EmbeddedServer
 from cryolattice.errors import InvalidInputError, PreconditionError
 from cryolattice.server.serving import choose_services, running_server
 from cryolattice.settings import Settings
+from cryolattice_api.common.v1.dataset_service_pb2 import FILE_ROLE_PLAIN, UploadHeader
+from tests.worker_processes import workers_of
 
 
 def test_a_server_of_its_own_comes_and_goes(settings: Settings) -> None:
@@ -35,6 +37,15 @@ def test_two_servers_share_the_data(settings: Settings) -> None:
         assert one.list_jobs() == two.list_jobs() == []
 
 
+def test_the_worker_that_is_expected_is_ready(settings: Settings) -> None:
+    upload = UploadHeader(role=FILE_ROLE_PLAIN)
+    with Connection(settings=settings, expects="job") as lab:
+        (worker,) = workers_of(settings.home)
+        lab.upload(Path(__file__), upload)
+        assert workers_of(settings.home) == [worker], "it is the one that works"
+    assert not worker.is_running()
+
+
 def test_connect_is_offered_by_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYOLATTICE_HOME", str(tmp_path / "home"))
     with cryolattice.connect() as lab:
@@ -47,7 +58,7 @@ def test_connect_is_offered_by_the_package(tmp_path: Path, monkeypatch: pytest.M
 def test_data_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PreconditionError, match="CRYOLATTICE_HOME") as caught:
-        Connection(settings=Settings(home=tmp_path / "file"))
+        Connection(settings=Settings(home=tmp_path / "file"), expects="job")
     assert caught.value.field == "CRYOLATTICE_LEDGER_URL"
     with pytest.raises(PreconditionError, match="CRYOLATTICE_STORE_URL"):
         Connection(

@@ -39,10 +39,13 @@ async def _ended_jobs() -> None:
     ray = LocalRay(_start)
     mine = psutil.Process()
     try:
+        await ray.warm()
+        (keeper,) = mine.children()
         first = await _borrower()
         async with ray.lent_to(first):
             address = await _told(first)
             assert ":" in address
+            assert keeper.is_running(), "it is the one that was started ahead"
             first.kill()
             await first.wait()
         second = await _borrower()

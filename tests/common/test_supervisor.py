@@ -29,7 +29,7 @@ def _supervised(
     settings: Settings, ledger: Ledger, steps: Callable[[Supervisor], Awaitable[None]]
 ) -> None:
     async def run() -> None:
-        supervisor = Supervisor(settings, ledger, settings.home / "logs")
+        supervisor = Supervisor(settings, ledger, Processes(settings, settings.home / "logs"))
         try:
             await steps(supervisor)
         finally:
@@ -226,7 +226,7 @@ def test_a_question_of_two_servers_is_computed_once(
     settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
 ) -> None:
     names = [queue_models(models_spec(MIDDLING)) for _ in range(2)]
-    other = Supervisor(settings, ledger)
+    other = Supervisor(settings, ledger, Processes(settings))
 
     async def steps(supervisor: Supervisor) -> None:
         try:
@@ -251,7 +251,7 @@ def test_a_job_that_two_servers_dispatch_runs_once(
     settings: Settings, ledger: Ledger, queue_models: QueueModels, models_spec: ModelsSpecs
 ) -> None:
     name = queue_models(models_spec(MIDDLING))
-    other = Supervisor(settings, ledger)
+    other = Supervisor(settings, ledger, Processes(settings))
 
     async def steps(supervisor: Supervisor) -> None:
         try:

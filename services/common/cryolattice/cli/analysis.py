@@ -89,7 +89,7 @@ def identify(
         b_levels_angstrom2=tuple(debye_waller) if debye_waller else B_LEVELS_ANGSTROM2,
         cascade=cascade.value,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="tiles") as (lab, follow):
         answer = run(lab, micrograph, parent, supercell, options, out=out, follow=follow)
     result = answer.document
     if as_json:
@@ -189,7 +189,7 @@ def dose(
         compare=compare,
         compare_dose_per_frame_e_per_angstrom2=compare_dose_per_frame,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         result = measure_dose(lab, series, options, out=out, follow=follow).document
     if as_json:
         print_json(result)

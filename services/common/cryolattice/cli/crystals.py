@@ -166,7 +166,7 @@ def enumerate_orderings(
 def _commit(parent: Path, options: EnumerateOptions, server: str | None, *, as_json: bool) -> None:
     from cryolattice.workflows.orderings import commit_orderings  # noqa: PLC0415
 
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         result = commit_orderings(lab, parent, options.supercell or (), follow)
     if as_json:
         print_json(result)

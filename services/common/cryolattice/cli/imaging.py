@@ -88,7 +88,7 @@ def ctf(
         defocus_range_angstrom=defocus,
         resolution_angstrom=resolution,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         result = measure_ctf(lab, micrograph, options, out=out, follow=follow).document
     if as_json:
         print_json(result)
@@ -141,7 +141,7 @@ def lattice(
         zone_axes=chosen_axes(zone_axes),
         supercell=supercell,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         result = find_lattice(lab, micrograph, options, out=out, follow=follow).document
     if as_json:
         print_json(result)
@@ -207,7 +207,7 @@ def average(
         ),
         g_max_per_angstrom=g_max,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         result = average_cell(lab, micrograph, options, out=out, follow=follow).document
     if as_json:
         print_json(result)

@@ -110,7 +110,7 @@ def models(
         as_given=as_given,
         pbcm_rivals=pbcm_rivals,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         question = models_question(
             *(
                 lab,

@@ -31,7 +31,7 @@ def reproduce(
     """Make the figures of the paper on Na2NH2BH4 again, with the numbers under them."""
     from cryolattice.workflows.reproduce import reproduce as run  # noqa: PLC0415
 
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="job") as (lab, follow):
         result = run(lab, data, out=out, follow=follow).document
     if as_json:
         print_json(result)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from cryolattice.client.connection import Connection
+    from cryolattice.client.embedded import Expected
     from cryolattice.client.progress import Follower
 
 console = Console()
@@ -32,12 +33,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @contextmanager
-def session(server: str | None, *, quiet: bool = False) -> Iterator[tuple[Connection, Follower]]:
+def session(
+    server: str | None, *, quiet: bool = False, expects: Expected = ""
+) -> Iterator[tuple[Connection, Follower]]:
     """Connect for one command. An interrupt cancels the jobs that it waited for."""
     from cryolattice.client.connection import Connection  # noqa: PLC0415
     from cryolattice.client.progress import choose_follower  # noqa: PLC0415
 
-    with Connection(server) as lab:
+    with Connection(server, expects=expects) as lab:
         try:
             with choose_follower(quiet=quiet) as follower:
                 yield lab, follower

@@ -263,7 +263,7 @@ def simulate(
         seed=seed,
         pattern_px=pattern_px,
     )
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="tiles") as (lab, follow):
         found = run(
             *(lab, structure, options),
             out=out,

@@ -43,7 +43,7 @@ def sweep(
     )
 
     question = read_sweep(spec)
-    with session(server, quiet=as_json) as (lab, follow):
+    with session(server, quiet=as_json, expects="tiles") as (lab, follow):
         prepared = prepare_sweep(lab, question, follow)
         if not as_json:
             for remark in prepared.remarks:

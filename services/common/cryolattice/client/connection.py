@@ -13,7 +13,7 @@ import grpc
 
 from cryolattice.client.calls import open_channel
 from cryolattice.client.dataset_calls import DatasetCalls
-from cryolattice.client.embedded import EmbeddedServer
+from cryolattice.client.embedded import EmbeddedServer, Expected
 from cryolattice.client.job_calls import JobCalls
 from cryolattice.names import project_name
 from cryolattice.settings import Settings
@@ -44,6 +44,8 @@ class Connection(JobCalls, DatasetCalls):
         with its data where the settings say.
     settings : Settings, optional
         Instead of those of the environment.
+    expects : {"", "job", "tiles"}
+        What an embedded server is to have ready, as `EmbeddedServer` takes it.
 
     Attributes
     ----------
@@ -60,11 +62,17 @@ class Connection(JobCalls, DatasetCalls):
         The embedded server cannot be started.
     """
 
-    def __init__(self, server: str | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        server: str | None = None,
+        settings: Settings | None = None,
+        *,
+        expects: Expected = "",
+    ) -> None:
         self.settings = settings or Settings()
         server = server or self.settings.server
         configure_tracing("cryolattice-client")
-        embedded = None if server else EmbeddedServer(self.settings)
+        embedded = None if server else EmbeddedServer(self.settings, expects)
         self.address = server or (embedded.address if embedded else "")
         self.parent = project_name(self.settings.project)
         channel = open_channel(self.address)

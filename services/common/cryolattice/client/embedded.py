@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
 from cryolattice.client.calls import SERVICES_REMEDY
 from cryolattice.errors import CryolatticeError, InternalError, PreconditionError
+from cryolattice.jobs.processes import Processes
 from cryolattice.settings import Settings
 from cryolattice.telemetry.logs import configure_logs
+
+Expected = Literal["", "job", "tiles"]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
@@ -27,6 +32,8 @@ class EmbeddedServer:
     ----------
     settings : Settings
         Where store and ledger are.
+    expects : {"", "job", "tiles"}
+        What the first question needs, a worker or Ray too: started while this process imports.
 
     Raises
     ------
@@ -34,13 +41,14 @@ class EmbeddedServer:
         No service is installed, or store or ledger cannot be opened.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, expects: Expected = "") -> None:
         if not entry_points(group="cryolattice.services"):
             raise PreconditionError(
                 f"no Cryolattice service is installed in this Python: {SERVICES_REMEDY}",
                 field="server",
             )
         self._settings = settings
+        self._expects = expects
         too_long = len(tempfile.gettempdir()) > _LONGEST_FOLDER
         self._folder = tempfile.TemporaryDirectory(
             prefix="cryolattice-",
@@ -80,14 +88,27 @@ class EmbeddedServer:
             self._ready.set()
 
     async def _serve(self) -> None:
-        # the server side is heavier than the rest of the client
-        from cryolattice.server.serving import choose_services, running_server  # noqa: PLC0415
-
-        if not structlog.is_configured():
-            # its default is standard output, which belongs to the program's answer
-            configure_logs(self._settings, quiet=True)
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with running_server(self._settings, choose_services(["all"]), self.address):
-            self._ready.set()
-            await self._stop.wait()
+        processes = Processes(self._settings, self._settings.home / "logs")
+        try:
+            if self._expects:
+                # a folder that cannot be written is named where the data are opened
+                with suppress(OSError):
+                    await processes.warm(tiles=self._expects == "tiles")
+            # the server side is heavier than the rest of the client
+            from cryolattice.server.serving import (  # noqa: PLC0415
+                choose_services,
+                running_server,
+            )
+
+            if not structlog.is_configured():
+                # its default is standard output, which belongs to the program's answer
+                configure_logs(self._settings, quiet=True)
+            async with running_server(
+                self._settings, choose_services(["all"]), self.address, processes=processes
+            ):
+                self._ready.set()
+                await self._stop.wait()
+        finally:
+            await processes.close()

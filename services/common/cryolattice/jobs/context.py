@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import os
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import structlog
 
 from cryolattice.errors import CryolatticeError, JobCancelledError
 from cryolattice.jobs.kinds import Inputs
+from cryolattice.jobs.owners import PARENT_VARIABLE
 from cryolattice.ledger.increments import Key
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.ledger.rows import TERMINAL
@@ -22,18 +22,11 @@ from cryolattice.store.writer import DatasetWriter
 from cryolattice.telemetry.tracing import end_work_span, flush_traces
 from cryolattice_api.common.v1 import job_pb2
 
-# set for the children of a server, which end with it
-PARENT_VARIABLE = "CRYOLATTICE_PARENT_PID"
 LEASE_SECONDS = 30.0
 _BEAT_SECONDS = 1.0
 _STOP_WITHIN_SECONDS = 4.0
 
 log = structlog.get_logger()
-
-
-def owner_prefix(process_id: int) -> str:
-    """Return how the owners of leases begin whose work this machine's process does."""
-    return f"{socket.gethostname()}-{process_id}-"
 
 
 class JobContext:

@@ -84,7 +84,12 @@ class LocalRay:
             await asyncio.wait([lending])
             self._borrowers -= 1
             if not self._borrowers:
-                self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._release)
+                self._release_later()
+
+    async def warm(self) -> None:
+        """Start Ray for a job that is about to come."""
+        await self._running()
+        self._release_later()
 
     async def close(self) -> None:
         """End Ray at once: who waits for this process waits for it too."""
@@ -95,15 +100,18 @@ class LocalRay:
             _kill_parts(keeper)
             await keeper.wait()
 
+    async def _running(self) -> tuple[Process, asyncio.Task[str]]:
+        if self._keeper is None or self._keeper.returncode is not None:
+            self._keeper = await self._start(["-m", "cryolattice.jobs.local_ray"])
+            self._address = asyncio.create_task(_first_line(self._keeper))
+        assert self._address is not None  # noqa: S101 - there is one for each keeper
+        return self._keeper, self._address
+
     async def _lend(self, borrower: Process) -> None:
         assert borrower.stdin is not None  # noqa: S101 - asked for as a pipe
         address = ""
         try:
-            if self._keeper is None or self._keeper.returncode is not None:
-                self._keeper = await self._start(["-m", "cryolattice.jobs.local_ray"])
-                self._address = asyncio.create_task(_first_line(self._keeper))
-            keeper, told = self._keeper, self._address
-            assert told is not None  # noqa: S101 - there is one for each keeper
+            keeper, told = await self._running()
             # whoever borrows next waits for it too
             address = await asyncio.shield(told)
             borrower.stdin.write(address.encode() + b"\n")
@@ -116,6 +124,9 @@ class LocalRay:
             # it would wait for Ray for a minute before it gave up
             with suppress(ProcessLookupError):
                 borrower.kill()
+
+    def _release_later(self) -> None:
+        self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._release)
 
     def _release(self) -> None:
         if self._keeper is not None and self._keeper.stdin is not None:

@@ -17,8 +17,8 @@ from typing import IO, Any
 from google.rpc import status_pb2
 
 from cryolattice.error_status import from_status
-from cryolattice.jobs.context import PARENT_VARIABLE, owner_prefix
 from cryolattice.jobs.local_ray import LENT, LocalRay
+from cryolattice.jobs.owners import PARENT_VARIABLE, owner_prefix
 from cryolattice.names import parse_resource
 from cryolattice.settings import Settings
 
@@ -85,6 +85,12 @@ class Processes:
     def count(self) -> int:
         """Number of processes that are alive."""
         return sum(process.returncode is None for process in list(self._alive))
+
+    async def warm(self, *, tiles: bool) -> None:
+        """Have a worker ready, and a Ray where a tiled job is to come."""
+        self._idle.append(await self._start_worker())
+        if tiles and not os.environ.get("RAY_ADDRESS") and not self._settings.ray_jobs_url:
+            await self._ray.warm()
 
     async def drive(self, service: str, name: str) -> None:
         """Run a tiled job in a process of its own.

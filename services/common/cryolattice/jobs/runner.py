@@ -19,8 +19,9 @@ from cryolattice.errors import (
     JobCancelledError,
     JobNotActiveError,
 )
-from cryolattice.jobs.context import LEASE_SECONDS, JobContext, owner_prefix
+from cryolattice.jobs.context import LEASE_SECONDS, JobContext
 from cryolattice.jobs.kinds import Inputs, JobKind, find_kind, installed_services, load_function
+from cryolattice.jobs.owners import owner_prefix
 from cryolattice.jobs.tiles_in_order import run_in_order
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.names import parse_resource, resource_name

@@ -59,13 +59,13 @@ class Supervisor:
         Given on to the processes.
     ledger : Ledger
         Where the jobs are.
-    log_folder : Path, optional
-        Where the processes log; on this process's standard error unless given.
+    processes : Processes
+        Ended with it.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, log_folder: Path | None = None) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, processes: Processes) -> None:
         self._ledger = ledger
-        self._processes = Processes(settings, log_folder)
+        self._processes = processes
         self._drive: Callable[[str, str], Awaitable[None]] = self._processes.drive
         if settings.ray_jobs_url:
             self._drive = RayDrivers(RayJobs(settings.ray_jobs_url), ledger, settings).drive

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from cryolattice.errors import InvalidInputError, PreconditionError
 from cryolattice.jobs.kinds import Service, installed_services
+from cryolattice.jobs.processes import Processes
 from cryolattice.jobs.supervisor import Supervisor
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.server.backend import Backend
@@ -82,6 +83,7 @@ async def running_server(
     address: str,
     metrics: ServerMetrics | None = None,
     *,
+    processes: Processes | None = None,
     adopts: bool = False,
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
@@ -96,6 +98,8 @@ async def running_server(
         Where to listen.
     metrics : ServerMetrics, optional
         Counts and logs every call, and shows the jobs.
+    processes : Processes, optional
+        Those of its jobs, which end with it; unless given, they say on standard error what they do.
     adopts : bool
         Whether it takes on jobs that nobody works on; else it runs those it was asked for.
 
@@ -105,9 +109,7 @@ async def running_server(
         The address is taken.
     """
     ledger = Ledger(settings.ledger_url)
-    # a server of its own shows what its processes say, an embedded one keeps it for later
-    log_folder = settings.home / "logs" if metrics is None else None
-    supervisor = Supervisor(settings, ledger, log_folder)
+    supervisor = Supervisor(settings, ledger, processes or Processes(settings))
     store = open_store(settings.store_url, _STORE_PATIENCE_SECONDS)
     backend = Backend(settings, store, ledger, supervisor, tuple(services))
     interceptors: list[grpc.aio.ServerInterceptor] = [ErrorInterceptor()]  # type: ignore[type-arg]
