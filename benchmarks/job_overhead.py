@@ -22,7 +22,6 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,10 @@ import structlog
 from numpy.typing import NDArray
 
 from cryolattice.client.connection import Connection
-from cryolattice.jobs.kinds import Inputs, TiledJob, find_kind, installed_services, load_function
+from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
 from cryolattice.jobs.runner import dataset_ref, run_job
+from cryolattice.jobs.tile_watch import TileWatch
+from cryolattice.jobs.tile_worker import TileTask
 from cryolattice.ledger.ledger import Ledger
 from cryolattice.settings import Settings
 from cryolattice.store.array_store import open_store
@@ -45,7 +46,6 @@ from cryolattice_api.common.v1.crystal_pb2 import Supercell
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.modeler.v1 import modeler_pb2
 from cryolattice_api.simulator.v1 import simulator_pb2
-from cryolattice_simulator.jobs import load_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -97,19 +97,12 @@ def sweep_spec(
     )
 
 
-@cache
-def _load(spec_bytes: bytes, store_url: str) -> TiledJob:
-    """Return the tiles; made once in a process, as the product does."""
-    spec = simulator_pb2.SweepSpec.FromString(spec_bytes)
-    return load_sweep(spec, Inputs(open_store(store_url)))
-
-
 Beams = dict[tuple[str, int], NDArray[Any]]
 
 
-def _bare_tile(spec_bytes: bytes, store_url: str, start: int, stop: int, earlier: Beams) -> Beams:
+def _bare_tile(task: TileTask, start: int, stop: int, earlier: Beams) -> Beams:
     """Compute a tile; return what the last round checks of it."""
-    tiled: Any = _load(spec_bytes, store_url)
+    tiled: Any = task.load()
     parts = tiled.compute(start, stop, lambda name, row, _stop: earlier[name, row])
     checked = {check.model for check in tiled._checks.checks} & set(range(start, stop))
     return {
@@ -124,16 +117,23 @@ def bare(spec: simulator_pb2.SweepSpec, settings: Settings) -> None:
     root = open_store(settings.store_url)
     _, kind = find_kind("sweep", installed_services().values())
     kind.prepare(spec, Inputs(root))
-    spec_bytes = spec.SerializeToString(deterministic=True)
-    task: Any = ray.remote(num_cpus=1)(_bare_tile)
+    task = TileTask(
+        kind.run,
+        kind.spec,
+        spec.SerializeToString(deterministic=True),
+        settings.store_url,
+        ("beams", "", 0, 0),
+        TileWatch(settings, "", "sweep", 0, "", {}),
+    )
+    remote: Any = ray.remote(num_cpus=1)(_bare_tile)
     earlier: Beams = {}
-    for tiles in load_function(kind.run)(spec, Inputs(root)).rounds:
+    for tiles in task.load().rounds:
         found: Beams = {}
         waiting = list(reversed(tiles))
         running: set[Any] = set()
         while waiting or running:
             while waiting and len(running) < 2 * len(os.sched_getaffinity(0)):
-                running.add(task.remote(spec_bytes, settings.store_url, *waiting.pop(), earlier))
+                running.add(remote.remote(task, *waiting.pop(), earlier))
             finished, _ = ray.wait(list(running), num_returns=1)
             running -= set(finished)
             for beams in ray.get(finished):

@@ -38,9 +38,14 @@ async def _told(borrower: Process) -> str:
 async def _ended_jobs() -> None:
     ray = LocalRay(_start)
     mine = psutil.Process()
+    of_others = set(mine.children(recursive=True))
+
+    def parts() -> set[psutil.Process]:
+        return set(mine.children(recursive=True)) - of_others
+
     try:
         await ray.warm()
-        (keeper,) = mine.children()
+        (keeper,) = parts()
         first = await _borrower()
         async with ray.lent_to(first):
             address = await _told(first)
@@ -51,8 +56,8 @@ async def _ended_jobs() -> None:
         second = await _borrower()
         async with ray.lent_to(second):
             assert await _told(second) == address, "the same Ray serves the next job"
-            parts = mine.children(recursive=True)
-            (raylet,) = [part for part in parts if part.name() == "raylet"]
+            seen = parts()
+            (raylet,) = [part for part in seen if part.name() == "raylet"]
             raylet.send_signal(signal.SIGKILL)
             # so that its server tries the job again
             assert await asyncio.wait_for(second.wait(), 20) == -signal.SIGKILL
@@ -61,10 +66,10 @@ async def _ended_jobs() -> None:
             assert await _told(third) not in {"", address}, "one that ended is not used"
             third.kill()
             await third.wait()
-        parts += mine.children(recursive=True)
+        seen |= parts()
     finally:
         await ray.close()
-    _, alive = psutil.wait_procs(parts, timeout=10)
+    _, alive = psutil.wait_procs(seen, timeout=10)
     assert not alive
 
 

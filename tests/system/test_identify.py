@@ -157,6 +157,7 @@ def test_disordered_micrograph(cryolattice: Run) -> None:
     assert result["best"]["vacant_sites"] == []
 
 
+@pytest.mark.slow  # six jobs, four of which import abTEM
 def test_the_cascade_finds_the_same(
     ordered: tuple[Any, Path], cryolattice: Run, tmp_path: Path
 ) -> None:
