@@ -57,7 +57,8 @@ def save_images(images: DatasetReader, folder: Path, file_format: FileFormat) ->
         arrays.drop_encoding().to_zarr(path, mode="w", zarr_format=3, consolidated=False)
         return [path]
     paths, facts = [], {}
-    for name, array in arrays.data_vars.items():
+    # a store lists its arrays in any order
+    for name, array in sorted(arrays.data_vars.items()):
         pixel = float(np.diff(array[array.dims[-1]].values).mean())
         unit = str(array[array.dims[-1]].attrs["units"])
         sections = _sections(array)
