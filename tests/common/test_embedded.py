@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,19 @@ def test_the_worker_that_is_expected_is_ready(settings: Settings) -> None:
         lab.upload(Path(__file__), upload)
         assert workers_of(settings.home) == [worker], "it is the one that works"
     assert not worker.is_running()
+
+
+def test_a_server_starts_no_further_threads(settings: Settings) -> None:
+    def threads() -> set[threading.Thread]:
+        of_server = ("asyncio_", "cryolattice-server")
+        return {one for one in threading.enumerate() if one.name.startswith(of_server)}
+
+    with Connection(settings=settings) as lab:
+        ready = threads()
+        with ThreadPoolExecutor(20) as pool:
+            assert not any(pool.map(lambda _: lab.list_jobs(), range(40)))
+        # it could not while the program ends
+        assert threads() == ready
 
 
 def test_connect_is_offered_by_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

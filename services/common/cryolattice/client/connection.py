@@ -23,7 +23,7 @@ from cryolattice_api.common.v1 import dataset_service_pb2_grpc, job_service_pb2_
 from cryolattice_api.modeler.v1 import modeler_pb2_grpc
 from cryolattice_api.simulator.v1 import simulator_pb2_grpc
 
-# Python has no public hook that runs while threads can still be started
+# Python has no public hook that runs while threads still work
 _before_threads_end: Any = getattr(threading, "_register_atexit", atexit.register)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,6 +23,7 @@ Expected = Literal["", "job", "tiles"]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_THREADS = 8
 _LONGEST_FOLDER = 70  # a socket's path may have about a hundred characters
 
 
@@ -89,6 +91,7 @@ class EmbeddedServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_started_threads(_THREADS))
         self._stop = asyncio.Event()
         processes = Processes(self._settings, self._settings.home / "logs")
         try:
@@ -112,3 +115,12 @@ class EmbeddedServer:
                 await self._stop.wait()
         finally:
             await processes.close()
+
+
+def _started_threads(count: int) -> ThreadPoolExecutor:
+    """Return a pool of threads that all run: none can be started once the program is ending."""
+    pool = ThreadPoolExecutor(count, "cryolattice-server")
+    everyone = threading.Barrier(count)
+    for _ in range(count):
+        pool.submit(everyone.wait)
+    return pool
