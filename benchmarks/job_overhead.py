@@ -3,7 +3,7 @@
     python benchmarks/job_overhead.py [--candidates 35,350,3500] [--rounds 3] [--engine abtem]
 
 The bare side computes the tiles of a sweep as plain Ray tasks and throws the arrays away, but for
-the few beams that the last round compares with abTEM; ours runs the same sweep as a job: ledger and
+the few beams that are compared with abTEM; ours runs the same sweep as a job: ledger and
 lease, chunks, receipts, flushing, checks and manifest. Both run in turn in one process on the same
 Ray, which is already running with one worker a core, warm. Prints seconds and the ratio ours over
 bare, median and range over the rounds. Then a server runs sweeps of the last two numbers of
@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from cryolattice.client.connection import Connection
 from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
 from cryolattice.jobs.runner import dataset_ref, run_job
+from cryolattice.jobs.tile_queue import TileQueue
 from cryolattice.jobs.tile_watch import TileWatch
 from cryolattice.jobs.tile_worker import TileTask
 from cryolattice.ledger.ledger import Ledger
@@ -101,7 +102,7 @@ Beams = dict[tuple[str, int], NDArray[Any]]
 
 
 def _bare_tile(task: TileTask, start: int, stop: int, earlier: Beams) -> Beams:
-    """Compute a tile; return what the last round checks of it."""
+    """Compute a tile; return what is checked of it."""
     tiled: Any = task.load()
     parts = tiled.compute(start, stop, lambda name, row, _stop: earlier[name, row])
     checked = {check.model for check in tiled._checks.checks} & set(range(start, stop))
@@ -126,19 +127,19 @@ def bare(spec: simulator_pb2.SweepSpec, settings: Settings) -> None:
         TileWatch(settings, "", "sweep", 0, "", {}),
     )
     remote: Any = ray.remote(num_cpus=1)(_bare_tile)
+    rounds = task.load().rounds
+    bounds = [tile for some in rounds for tile in some.tiles]
+    queue = TileQueue(rounds, ())
     earlier: Beams = {}
-    for tiles in task.load().rounds:
-        found: Beams = {}
-        waiting = list(reversed(tiles))
-        running: set[Any] = set()
-        while waiting or running:
-            while waiting and len(running) < 2 * len(os.sched_getaffinity(0)):
-                running.add(remote.remote(task, *waiting.pop(), earlier))
-            finished, _ = ray.wait(list(running), num_returns=1)
-            running -= set(finished)
-            for beams in ray.get(finished):
-                found |= beams
-        earlier = found
+    running: dict[Any, int] = {}
+    while queue or running:
+        room = 2 * len(os.sched_getaffinity(0))
+        while len(running) < room and (tile := queue.pop()) is not None:
+            running[remote.remote(task, *bounds[tile], earlier)] = tile
+        finished, _ = ray.wait(list(running), num_returns=1)
+        for reference in finished:
+            earlier |= ray.get(reference)
+            queue.end(running.pop(reference))
 
 
 def ours(spec: simulator_pb2.SweepSpec, settings: Settings) -> None:

@@ -134,7 +134,7 @@ def rank(root: ArrayStore, spec: analyzer_pb2.RankSpec) -> tuple[DatasetRef, dic
     name = spec_sha256(spec)[:8]
     output = DatasetWriter(root, "ranking", name)
     output.create_arrays(tiles.attributes, tiles.arrays)
-    for start, stop in (tile for row in tiles.rounds for tile in row):
+    for start, stop in (tile for some in tiles.rounds for tile in some.tiles):
         for array, values in tiles.compute(start, stop, output.read_part).items():
             output.write(array, values, start)
     tiles.finish(output)

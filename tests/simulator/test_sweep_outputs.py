@@ -289,8 +289,8 @@ def test_checks_count_in_the_estimate(root: ArrayStore) -> None:
     spec = spec_of()
     seconds = prepare_sweep(spec, Inputs(root)).core_seconds
     models = sum(load_sweep(spec, Inputs(root)).cost_seconds)
-    # all 3 models again in abTEM, ten times as slow: the same slices, and a grid 1.5 times as fine
-    assert seconds == pytest.approx(models + 4 + 10 * (1 + 1.5**2) * models)
+    # all 3 models in abTEM, twelve times as slow: the same slices, and a grid 1.5 times as fine
+    assert seconds == pytest.approx(models + 6 + 12 * (1 + 1.5**2) * models)
 
 
 def test_images_count_in_the_estimate(root: ArrayStore) -> None:

@@ -16,3 +16,12 @@ def test_a_tile_holds_half_a_second_to_two(models: int, seconds: float) -> None:
     if len(tiles) > 8:
         assert held + seconds / 2 >= 0.5
     assert held <= max(2.0 + seconds / 2, seconds)
+
+
+@pytest.mark.parametrize(
+    ("models", "seconds", "tiles"), [(36, 0.08, 8), (2664, 0.005, 16), (7790, 0.0025, 16)]
+)
+def test_as_many_tiles_as_let_eight_workers_end_together(
+    models: int, seconds: float, tiles: int
+) -> None:
+    assert len(cut_tiles([seconds] * models)) == tiles

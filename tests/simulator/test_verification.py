@@ -15,6 +15,8 @@ from cryolattice.jobs.kinds import Inputs
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice_api.simulator.v1 import simulator_pb2
 from cryolattice_simulator.jobs import load_sweep, prepare_sweep
+from cryolattice_simulator.sweep_axes import Conditions
+from cryolattice_simulator.sweep_checks import SweepChecks
 from cryolattice_simulator.verification import draw_checks, relative_difference
 from tests.simulator.small_sweeps import EDGE, run, spec_of, write_models
 
@@ -66,14 +68,28 @@ def test_beams_that_abtem_contradicts_fail_the_job(
     spec = spec_of()
     prepare_sweep(spec, Inputs(root))
     sweep = load_sweep(spec, Inputs(root))
-    models, (checks,) = sweep.rounds
-    parts = [sweep.compute(*tile, lambda *_: np.empty(0)) for tile in models]
+    models, (checks,) = (some.tiles for some in sweep.rounds)
+    parts = [sweep.compute(*tile, lambda *_: np.empty(0)) for tile in sorted(models)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     right = sweep.compute(*checks, lambda name, start, stop: whole[name][start:stop])
     assert right["propagation_error"].max() < 1e-5
     whole["psi"] = change(whole["psi"])
     with pytest.raises(VerificationError, match=r"model m\d \(300 keV, B 0 angstrom\^2\)"):
         sweep.compute(*checks, lambda name, start, stop: whole[name][start:stop])
+
+
+def test_the_checks_begin_when_their_models_are_there_beside_the_rest() -> None:
+    tiles = [(start, start + 10) for start in range(0, 2660, 10)] + [(2660, 2664)]
+    conditions = Conditions(300.0, (0.0, 0.0), 0.0, None)
+    checks = SweepChecks([f"m{i}" for i in range(2664)], [({}, conditions)], seed=3)
+    simulated, checked = checks.rounds(tiles)
+    assert checked.tiles == [(2664, 2669)]
+    assert sorted(simulated.tiles) == tiles
+    assert checked.after is not None
+    first = [simulated.tiles[number] for number in checked.after]
+    models = {check.model for check in checks.checks}
+    assert all(any(start <= model < stop for start, stop in first) for model in models)
+    assert len(first) <= len(models)
 
 
 def test_the_difference_is_the_worst_plane() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import LimitExceededError
-from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart
+from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart, Round
 from cryolattice.store.arrays import ArraySpec
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.modeler.v1 import modeler_pb2
@@ -110,9 +110,9 @@ class OrderingsJob:
         ]
 
     @property
-    def rounds(self) -> Sequence[Sequence[tuple[int, int]]]:
+    def rounds(self) -> Sequence[Round]:
         """One tile a round: each needs the one before."""
-        return [[tile] for tile in _tiles(self._classes)]
+        return [Round([tile]) for tile in _tiles(self._classes)]
 
     @property
     def worker_peak_bytes(self) -> int:

@@ -44,7 +44,7 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     remarks = prepare_spec(spec, structures)
     sweep = Sweep(spec, structures, names, places, _observed(spec, inputs))
     return JobEstimate(
-        tile_count=sum(map(len, sweep.rounds)),
+        tile_count=sum(len(some.tiles) for some in sweep.rounds),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
         core_seconds=sum(sweep.cost_seconds) + sweep.check_seconds,
         worker_peak_bytes=sweep.worker_peak_bytes,
@@ -129,7 +129,9 @@ class Sweep:
         ]
         seed = int(spec_sha256(spec)[:8], 16)
         self._checks = SweepChecks(model_ids, list(self._axes), seed)
-        self.rounds = [cut_tiles(self.cost_seconds), self._checks.tiles]
+        tiles = cut_tiles(self.cost_seconds)
+        self._tile_length = tiles[0][1]
+        self.rounds = self._checks.rounds(tiles)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -149,7 +151,7 @@ class Sweep:
     def worker_peak_bytes(self) -> int:
         """Estimate of the greatest memory of a process that computes tiles."""
         output_bytes = sum(array.size_bytes for array in self.arrays)
-        share = self.rounds[0][0][1] / len(self._structures)
+        share = self._tile_length / len(self._structures)
         return peak_bytes(self._spec, self._structures, int(share * output_bytes))
 
     @property
@@ -160,7 +162,7 @@ class Sweep:
     @property
     def _model_arrays(self) -> list[ArraySpec]:
         spec = self._spec
-        models, length = len(self._structures), self.rounds[0][0][1]
+        models, length = len(self._structures), self._tile_length
         axes = self._axes.shown
         waves = (*(len(axis.values) for axis in axes), len(spec.thicknesses_angstrom), self._beams)
         facts = {
@@ -190,7 +192,7 @@ class Sweep:
         ]
 
     def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
-        """Simulate the models from start to stop; in the last round check some of them."""
+        """Simulate the models from start to stop; rows that follow check some of them."""
         if start < len(self._structures):
             return self._simulate(start, stop)
         return self._checks.parts([self._check(row, earlier) for row in range(start, stop)])

@@ -1,4 +1,4 @@
-"""The last round of a sweep: some of its candidates against abTEM."""
+"""Some of a sweep's candidates against abTEM, beside the rest of the sweep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import VerificationError
-from cryolattice.jobs.kinds import ReadPart
+from cryolattice.jobs.kinds import ReadPart, Round
 from cryolattice.store.arrays import ArraySpec
 from cryolattice_simulator.beams import Structure
 from cryolattice_simulator.engines import Engine, Multislice
@@ -25,10 +25,10 @@ from cryolattice_simulator.verification import (
     propagation_error,
 )
 
-# A few in one tile: each worker that checks imports abTEM, which takes seconds.
-_CHECKS_PER_TILE = 4
+# Many in one tile: each worker that checks imports abTEM, which takes seconds.
+_CHECKS_PER_TILE = 16
 # What that import takes.
-IMPORT_SECONDS = 4.0
+IMPORT_SECONDS = 6.0
 _ARRAYS = ("propagation_error", "potential_error")
 
 
@@ -74,9 +74,22 @@ class SweepChecks:
             for model, number in draw_checks(len(model_ids), len(passes), seed)
         ]
 
+    def rounds(self, tiles: Sequence[tuple[int, int]]) -> list[Round]:
+        """Return the rounds of a sweep with these tiles: those of checked models come first.
+
+        The checks begin when these have ended: one worker imports abTEM while others go on.
+        """
+        models = np.array([check.model for check in self.checks])
+        wanted = [bool(np.any((start <= models) & (models < stop))) for start, stop in tiles]
+        first, rest = (
+            [tile for tile, is_wanted in zip(tiles, wanted, strict=True) if is_wanted == chosen]
+            for chosen in (True, False)
+        )
+        return [Round([*first, *rest]), Round(self.tiles, after=range(len(first)))]
+
     @property
     def tiles(self) -> list[tuple[int, int]]:
-        """Start and stop of each tile."""
+        """Start and stop of each tile of checks."""
         first, count = len(self._model_ids), len(self.checks)
         return [
             (first + start, first + min(start + _CHECKS_PER_TILE, count))

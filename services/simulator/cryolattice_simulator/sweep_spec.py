@@ -27,13 +27,13 @@ SAMPLING_ANGSTROM = 0.075
 # Measured on one core: what a slice costs for each point of the grid, and what with frozen phonons,
 # where every slice of the crystal has a potential of its own (the example, with mean hydrogens).
 _SECONDS_PER_POINT = {
-    simulator_pb2.ENGINE_FAST: (4e-9, 5e-8),
-    simulator_pb2.ENGINE_ABTEM: (4e-8, 2.5e-7),
+    simulator_pb2.ENGINE_FAST: (2.5e-9, 4e-8),
+    simulator_pb2.ENGINE_ABTEM: (3e-8, 1.5e-7),
 }
 # What a tile holds: the more work there is, the larger its pieces.
 _TILE_SECONDS = (0.5, 2.0)
-_TILES_IN_BETWEEN = 128
-# Four for each of two workers, where there are so many models.
+_TILES_IN_BETWEEN = 16
+# Four for each of two workers, where there are so many models; and so that none waits at the end.
 _TILES_AT_LEAST = 8
 
 
@@ -134,7 +134,9 @@ def cut_tiles(cost_seconds: Sequence[float]) -> list[tuple[int, int]]:
     """Cut models into equal tiles.
 
     A tile holds half a second to two seconds of work, and less only where there would be fewer than
-    eight. It does not depend on the machine: another one may go on with the sweep.
+    eight. Their number is a multiple of eight, for as many workers to end together, as far as the
+    models can be shared out so. It does not depend on the machine: another one may go on with the
+    sweep.
 
     Parameters
     ----------
@@ -149,6 +151,6 @@ def cut_tiles(cost_seconds: Sequence[float]) -> list[tuple[int, int]]:
     count, total = len(cost_seconds), sum(cost_seconds)
     shortest, longest = _TILE_SECONDS
     seconds = min(max(total / _TILES_IN_BETWEEN, shortest), longest)
-    length = round(seconds / (total / count))
-    length = max(1, min(length, math.ceil(count / _TILES_AT_LEAST)))
+    tiles = _TILES_AT_LEAST * max(1, math.ceil(total / seconds / _TILES_AT_LEAST))
+    length = math.ceil(count / tiles)
     return [(start, min(start + length, count)) for start in range(0, count, length)]

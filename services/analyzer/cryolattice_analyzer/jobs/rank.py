@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice.errors import InvalidInputError
-from cryolattice.jobs.kinds import Inputs, ReadPart
+from cryolattice.jobs.kinds import Inputs, ReadPart, Round
 from cryolattice.store.arrays import ArraySpec
 from cryolattice_analyzer.jobs.kinds import rank_peak_bytes
 from cryolattice_analyzer.jobs.rank_result import (
@@ -120,7 +120,7 @@ class RankTiles:
         return [i for i in range(len(self.b_levels)) if i != self.base_level]
 
     @property
-    def rounds(self) -> list[list[tuple[int, int]]]:
+    def rounds(self) -> list[Round]:
         """Tiles of the four rounds."""
         stride, length = self._stride, self._tile_length
         blocks = 3 + len(self.other_levels)
@@ -128,7 +128,7 @@ class RankTiles:
             [(start, start + length) for start in range(first, first + stride, length)]
             for first in range(0, blocks * stride, stride)
         ]
-        return [*tiles[:3], [tile for block in tiles[3:] for tile in block]]
+        return [*map(Round, tiles[:3]), Round([tile for block in tiles[3:] for tile in block])]
 
     @property
     def arrays(self) -> list[ArraySpec]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -64,6 +64,23 @@ class Inputs:
 ReadPart = Callable[[str, int, int], NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Round:
+    """Tiles that begin together, and may read what others before them have written.
+
+    Attributes
+    ----------
+    tiles : sequence of (int, int)
+        Start and stop on the first axis of each.
+    after : collection of int, optional
+        The tiles, numbered through all rounds, that must have ended; those of all earlier rounds
+        without it.
+    """
+
+    tiles: Sequence[tuple[int, int]]
+    after: Collection[int] | None = None
+
+
 class TiledJob(Protocol):
     """A job whose arrays are filled tile by tile along their first axis."""
 
@@ -76,8 +93,8 @@ class TiledJob(Protocol):
         """What the array group says of itself."""
 
     @property
-    def rounds(self) -> Sequence[Sequence[tuple[int, int]]]:
-        """Start and stop on the first axis of each tile; a round begins when the last has ended."""
+    def rounds(self) -> Sequence[Round]:
+        """The tiles; in one process they are computed in this order."""
 
     @property
     def worker_peak_bytes(self) -> int:
@@ -86,7 +103,7 @@ class TiledJob(Protocol):
     def compute(self, start: int, stop: int, earlier: ReadPart) -> Mapping[str, NDArray[Any]]:
         """Return the part of each array between start and stop.
 
-        `earlier` reads what earlier rounds have written: name, start and stop.
+        `earlier` reads what the tiles that this round waits for have written: name, start, stop.
         """
 
     def finish(self, output: DatasetWriter) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,6 +17,7 @@ from cryolattice.errors import InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
 from cryolattice.jobs.kinds import JobKind
 from cryolattice.jobs.local_ray import init_ray, lent_address
+from cryolattice.jobs.tile_queue import TileQueue
 from cryolattice.jobs.tile_tally import TileTally
 from cryolattice.jobs.tile_watch import TileWatch
 from cryolattice.jobs.tile_worker import TileTask, compute_on_worker
@@ -59,22 +60,17 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     )
     tiled = task.load()
     output.create_arrays(tiled.attributes, tiled.arrays)
-    sizes = [len(tiles) for tiles in tiled.rounds]
-    total = sum(sizes)
+    total = sum(len(some.tiles) for some in tiled.rounds)
     finished = output.finished(total)
-    todo = [tile for tile in range(total) if tile not in finished]
     reused = len(finished)
     context.progress(
         reused, total, "starting Ray", reused=reused, state=job_pb2.JOB_STATE_WAITING_FOR_RESOURCES
     )
     context.count({("tiles", "reused"): reused})
-    if todo:
-        ends = accumulate(sizes)
-        rounds = [
-            [t for t in todo if end - size <= t < end]
-            for size, end in zip(sizes, ends, strict=True)
-        ]
-        _run_on_ray(context, task, rounds, total, tiled.worker_peak_bytes)
+    if reused < total:
+        queue = TileQueue(tiled.rounds, finished)
+        with _connected() as ray_module, TileTally(context, reused, total) as tally:
+            _compute_tiles(ray_module, context, task, queue, tally, tiled.worker_peak_bytes)
     context.progress(
         total, total, "checking and committing", reused=reused, state=job_pb2.JOB_STATE_FINALIZING
     )
@@ -82,53 +78,46 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     return total
 
 
-def _run_on_ray(
-    context: JobContext,
-    task: TileTask,
-    rounds: list[list[int]],
-    total: int,
-    worker_peak_bytes: int,
-) -> None:
+@contextmanager
+def _connected() -> Iterator[Any]:
+    """Yield Ray, connected."""
     import ray  # noqa: PLC0415 - heavy
 
     started_here = not ray.is_initialized()
     if started_here:
         _connect(ray)
     try:
-        _compute_rounds(ray, context, task, rounds, total, worker_peak_bytes)
+        yield ray
     finally:
         if started_here:
             ray.shutdown()
 
 
-def _compute_rounds(
+def _compute_tiles(
     ray_module: Any,
     context: JobContext,
     task: TileTask,
-    rounds: list[list[int]],
-    total: int,
+    queue: TileQueue,
+    tally: TileTally,
     worker_peak_bytes: int,
 ) -> None:
     remote = ray_module.remote(num_cpus=1, max_retries=5)(compute_on_worker)
     looked_at = -math.inf
-    with TileTally(context, total - sum(len(tiles) for tiles in rounds), total) as tally:
-        for tiles in rounds:
-            waiting = list(reversed(tiles))
-            running: set[ray.ObjectRef[Any]] = set()
-            while waiting or running:
-                # asked again: a cluster grows while more tasks wait than it has cores
-                if time.monotonic() - looked_at > _ROOM_SECONDS:
-                    looked_at = time.monotonic()
-                    room = _room(ray_module.nodes(), worker_peak_bytes)
-                    sized = remote.options(memory=room.tile_bytes)
-                while waiting and len(running) < room.in_flight:
-                    running.add(sized.remote(task, waiting.pop()))
-                finished, _ = ray_module.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
-                for reference in finished:
-                    running.discard(reference)
-                    tally.add(_outcome(ray_module, reference))
-                context.check_cancelled()
-                tally.tell()
+    running: dict[ray.ObjectRef[Any], int] = {}
+    while running or queue:
+        # asked again: a cluster grows while more tasks wait than it has cores
+        if time.monotonic() - looked_at > _ROOM_SECONDS:
+            looked_at = time.monotonic()
+            room = _room(ray_module.nodes(), worker_peak_bytes)
+            sized = remote.options(memory=room.tile_bytes)
+        while len(running) < room.in_flight and (tile := queue.pop()) is not None:
+            running[sized.remote(task, tile)] = tile
+        finished, _ = ray_module.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
+        for reference in finished:
+            tally.add(_outcome(ray_module, reference))
+            queue.end(running.pop(reference))
+        context.check_cancelled()
+        tally.tell()
 
 
 @dataclass(frozen=True)

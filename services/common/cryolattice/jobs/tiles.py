@@ -51,7 +51,7 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     Tile
         Without the bytes that it moved.
     """
-    start, stop = [bounds for tiles in tiled.rounds for bounds in tiles][tile]
+    start, stop = [bounds for some in tiled.rounds for bounds in some.tiles][tile]
     try:
         began = time.perf_counter()
         writer.begin_tile()

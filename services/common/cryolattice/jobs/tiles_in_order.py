@@ -21,7 +21,7 @@ def run_in_order(context: JobContext, tiled: TiledJob) -> int:
     """
     output = context.output
     output.create_arrays(tiled.attributes, tiled.arrays)
-    total = sum(len(tiles) for tiles in tiled.rounds)
+    total = sum(len(some.tiles) for some in tiled.rounds)
     finished = output.finished(total)
     done = reused = len(finished)
     context.count({("tiles", "reused"): reused})
