@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import local
 from typing import Any
 from uuid import uuid4
 
@@ -40,6 +41,7 @@ from tests.servers import S3Server
 
 _CHUNK = (4, 65536)  # 2 MB of complex64
 _CHUNKS_A_TILE = 4
+_WORKERS = 2
 _PLAIN = {"codec_pipeline.path": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
 
 
@@ -48,6 +50,12 @@ def plain_store(url: str) -> ObjectStore[Any]:
     if url.startswith("file:"):
         return ObjectStore(LocalStore(url.removeprefix("file://"), mkdir=True))
     return ObjectStore(S3Store.from_url(url))
+
+
+def tiles_of(values: NDArray[np.complex64]) -> list[slice]:
+    """Return the rows of each tile."""
+    step = _CHUNK[0] * _CHUNKS_A_TILE
+    return [slice(start, start + step) for start in range(0, len(values), step)]
 
 
 def plain_write(url: str, values: NDArray[np.complex64], name: str) -> None:
@@ -63,9 +71,12 @@ def plain_write(url: str, values: NDArray[np.complex64], name: str) -> None:
             compressors=[ZstdCodec(level=1), Crc32cCodec()],
             config={"write_empty_chunks": True},
         )
-    step = _CHUNK[0] * _CHUNKS_A_TILE
-    for start in range(0, len(values), step):
-        array[start : start + step] = values[start : start + step]
+
+    def write(tile: slice) -> None:
+        array[tile] = values[tile]
+
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        list(workers.map(write, tiles_of(values)))
     if url.startswith("file:"):
         root = open_store(url)
         root.persist([key for key, _ in root.list(name)])
@@ -89,18 +100,23 @@ def our_write(url: str, values: NDArray[np.complex64], name: str) -> None:
     leader.create_arrays(
         {}, [ArraySpec("psi", values.shape, ("a", "b"), values.dtype, "1", _CHUNK)]
     )
-    step = _CHUNK[0] * _CHUNKS_A_TILE
-    starts = range(0, len(values), step)
-    writer = DatasetWriter(root, leader.kind, leader.id, leader.attempt, leader.epoch)
-    with ThreadPoolExecutor(1) as driver:
-        flushes = []
-        for tile, start in enumerate(starts):
-            writer.begin_tile()
-            writer.write("psi", values[start : start + step], start)
-            flushes.append(driver.submit(leader.persist, writer.write_receipt(tile)))
-        for flush in flushes:
-            flush.result()
-    leader.commit(spec_json=b"{}", inputs={}, tile_count=len(starts))
+    tiles = tiles_of(values)
+    of_thread = local()
+
+    def write(number: int, tile: slice) -> list[str]:
+        if not hasattr(of_thread, "writer"):
+            of_thread.writer = DatasetWriter(
+                root, leader.kind, leader.id, leader.attempt, leader.epoch
+            )
+        written: list[str] = of_thread.writer.write_tile(
+            number, {"psi": (tile.start, values[tile])}
+        )
+        return written
+
+    with ThreadPoolExecutor(_WORKERS) as workers, ThreadPoolExecutor(1) as driver:
+        written = workers.map(write, range(len(tiles)), tiles)
+        list(driver.map(leader.persist, written))
+    leader.commit(spec_json=b"{}", inputs={}, tile_count=len(tiles))
 
 
 def our_read(url: str, name: str) -> NDArray[np.complex64]:

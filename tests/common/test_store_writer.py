@@ -235,7 +235,7 @@ def test_a_store_that_vanishes_is_named(root: ArrayStore, settings: Settings) ->
     worker.write("series", _values(0))
     shutil.rmtree(settings.home / "store")
     for step in (
-        lambda: worker.write("series", _values(1), 2),
+        lambda: worker.write_tile(1, {"series": (2, _values(1))}),
         lambda: worker.write_receipt(0),
         lambda: leader.commit(spec_json=b"{}", inputs={}),
     ):
@@ -272,9 +272,7 @@ def test_one_writer_fills_tile_after_tile(root: ArrayStore) -> None:
     leader, worker = _writer(root), _writer(root)
     leader.create_arrays({}, [SERIES])
     for tile in range(2):
-        worker.begin_tile()
-        worker.write("series", _values(tile), 2 * tile)
-        worker.write_receipt(tile)
+        worker.write_tile(tile, {"series": (2 * tile, _values(tile))})
     assert list(leader.receipt(1) or ()) == ["data.zarr/series/c/1/0"]
     leader.commit(spec_json=b"{}", inputs={}, tile_count=2)
 

@@ -54,12 +54,11 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     start, stop = [bounds for some in tiled.rounds for bounds in some.tiles][tile]
     try:
         began = time.perf_counter()
-        writer.begin_tile()
         first_rows = {array.name: array.first_row for array in tiled.arrays}
-        for name, values in tiled.compute(start, stop, writer.read_part).items():
-            writer.write(name, values, start - first_rows[name])
+        parts = tiled.compute(start, stop, writer.read_part)
+        placed = {name: (start - first_rows[name], values) for name, values in parts.items()}
+        chunks = writer.write_tile(tile, placed)
         seconds = time.perf_counter() - began
-        chunks = writer.write_receipt(tile)
     except CryolatticeError as error:
         return Tile(failure=error)
     return Tile(stop - start, seconds, chunks=tuple(chunks))

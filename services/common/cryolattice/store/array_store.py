@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 120.0
 # files flushed at a time: the disk joins what is asked for together
 _FLUSHES = 8
+# fresh memory costs time: what is hashed comes in pieces that stay in the cache
+_PIECE_BYTES = 1 << 18
 # what obstore tells of its attempts
 _RETRIES = re.compile(r" in [\d.]+\w+, after .* retry_timeout: \S+ +- ")
 # how a file is named that is being written, by obstore and here
@@ -46,6 +48,13 @@ type BytesLike = bytes | bytearray | memoryview
 def sha256(data: BytesLike) -> str:
     """Return the SHA-256 of `data`, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+class Hasher(Protocol):
+    """A hash of the standard library, or another with its interface."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add to what is hashed."""
 
 
 class ArrayStore(Protocol):
@@ -71,8 +80,8 @@ class ArrayStore(Protocol):
     def view(self, key: str) -> BytesLike:
         """Return what `get` returns, uncopied where the store can."""
 
-    def digest(self, key: str) -> tuple[str, int]:
-        """Return SHA-256 (hexadecimal) and size of the stored bytes; errors as `get`."""
+    def feed(self, key: str, hasher: Hasher) -> int:
+        """Hand the stored bytes to a hasher and return their number; errors as `get`."""
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -160,10 +169,12 @@ class _ObjectsOfObstore:
         TRAFFIC.carried(read_bytes=len(data))
         return data
 
-    def digest(self, key: str) -> tuple[str, int]:
-        """Return SHA-256 and size of the stored bytes."""
-        data = self.view(key)
-        return sha256(data), len(data)
+    def feed(self, key: str, hasher: Hasher) -> int:
+        """Hand the stored bytes to a hasher."""
+        data = memoryview(self.view(key))
+        for start in range(0, len(data), _PIECE_BYTES):
+            hasher.update(bytes(data[start : start + _PIECE_BYTES]))
+        return len(data)
 
     def _read(self, key: str) -> BytesLike:
         # a copy costs more than the hash
@@ -255,13 +266,14 @@ class FolderStore(_ObjectsOfObstore):
     def _read(self, key: str) -> bytes:
         return (self._folder / key).read_bytes()
 
-    def digest(self, key: str) -> tuple[str, int]:
-        """Return SHA-256 and size of the file, read piece by piece: fresh memory costs time."""
+    def feed(self, key: str, hasher: Hasher) -> int:
+        """Hand the file to a hasher, read piece by piece."""
         with self._reading(key), (self._folder / key).open("rb", buffering=0) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            while piece := file.read(_PIECE_BYTES):
+                hasher.update(piece)
             size = file.tell()
         TRAFFIC.carried(read_bytes=size)
-        return found, size
+        return size
 
     def put_new(self, key: str, data: BytesLike, *, durable: bool = False) -> bool:
         """Create the file unless it exists; a durable one gets its name when it is flushed."""

@@ -20,6 +20,8 @@ from cryolattice.errors import CorruptDataError, MissingChunkError
 from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
 
 _METADATA = "zarr.json"
+# CRC-32C of whatever ends with its own CRC-32C
+_RESIDUE = 0x48674BC7
 
 
 def _part(data: BytesLike, byte_range: ByteRequest | None) -> BytesLike:
@@ -141,7 +143,7 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
             data = self._root.get(self._full(key))
         except MissingChunkError:
             return None
-        if not is_metadata(key) and not _checksum_holds(data):
+        if not is_metadata(key) and not _holds(data):
             raise CorruptDataError(
                 f"chunk {self._full(key)} fails its checksum: resume the job to compute it again"
             )
@@ -158,7 +160,7 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
         if self._root.put_new(full, data):
             return None
         stored = self._root.get(full)
-        if stored != data and not is_metadata(full) and not _checksum_holds(stored):
+        if stored != data and not is_metadata(full) and not _holds(stored):
             self._root.delete(full)
             return self._put(full, data)
         return stored
@@ -174,10 +176,26 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
             yield key.removeprefix(f"{self._prefix}/")
 
 
-def _checksum_holds(chunk: bytes) -> bool:
-    """Whether a stored chunk ends with the CRC-32C of what comes before."""
-    checksum: int = google_crc32c.value(chunk[:-4])
-    return chunk[-4:] == checksum.to_bytes(4, "little")
+class ChunkChecksum:
+    """CRC-32C of a stored chunk, which ends with the CRC-32C of what comes before: a hasher."""
+
+    def __init__(self) -> None:
+        self._crc32c = 0
+
+    def update(self, data: bytes) -> None:
+        """Add to what is hashed."""
+        self._crc32c = google_crc32c.extend(self._crc32c, data)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the chunk is what was encoded."""
+        return self._crc32c == _RESIDUE
+
+
+def _holds(chunk: bytes) -> bool:
+    checksum = ChunkChecksum()
+    checksum.update(chunk)
+    return checksum.holds
 
 
 class ManifestStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, never hashed

@@ -12,6 +12,7 @@ Needs pytest. Each test works below a prefix of its own, so that one server can 
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import pickle
@@ -74,7 +75,7 @@ class ArrayStoreSuite:
         assert not store.exists(f"{prefix}/nothing")
         assert list(store.list(f"{prefix}/nothing")) == []
         store.delete(f"{prefix}/nothing")
-        for read in (store.get, store.view, store.digest):
+        for read in (store.get, store.view, partial(store.feed, hasher=hashlib.sha256())):
             with pytest.raises(MissingChunkError, match="nothing"):
                 read(f"{prefix}/nothing")
 
@@ -84,7 +85,9 @@ class ArrayStoreSuite:
         store.put_new(f"{prefix}/object", data)
         assert sha256(store.get(f"{prefix}/object")) == sha256(data)
         assert sha256(store.view(f"{prefix}/object")) == sha256(data)
-        assert store.digest(f"{prefix}/object") == (sha256(data), size)
+        hasher = hashlib.sha256()
+        assert store.feed(f"{prefix}/object", hasher) == size
+        assert hasher.hexdigest() == sha256(data)
         assert list(store.list(prefix)) == [(f"{prefix}/object", size)]
 
     def test_an_object_grows_older(self, store: ArrayStore, prefix: str) -> None:
@@ -194,6 +197,23 @@ class ArrayStoreSuite:
         with pytest.raises(CorruptDataError, match="series/c/1/0"):
             reader.array("series")
         assert [key for key, _ in reader.problems()] == ["data.zarr/series/c/1/0"]
+
+    @pytest.mark.parametrize("damage", ["lost", "changed", "truncated"])
+    def test_damage_before_the_commit_is_found(
+        self, store: ArrayStore, prefix: str, damage: str
+    ) -> None:
+        leader = self._filled(store, prefix)
+        chunk = f"datasets/suite/{prefix}/data.zarr/series/c/1/0"
+        if damage == "changed":
+            self._damage(store, chunk)
+        else:
+            whole = store.get(chunk)
+            store.delete(chunk)
+            if damage == "truncated":
+                store.put_new(chunk, whole[:-1])
+        with pytest.raises(CorruptDataError, match="series/c/1/0"):
+            leader.commit(spec_json=b"{}", inputs={}, tile_count=2)
+        assert leader.committed() is None
 
     @pytest.mark.parametrize("damage", ["lost", "changed", "receipt lost", "receipt torn"])
     def test_only_damaged_tiles_are_computed_again(
