@@ -18,7 +18,7 @@ from cryolattice.errors import (
     StoreUnavailableError,
 )
 from cryolattice.settings import Settings
-from cryolattice.store.array_store import ArrayStore, sha256
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.arrays import (
     ArraySpec,
     ChunkPipeline,
@@ -26,6 +26,7 @@ from cryolattice.store.arrays import (
     create_group,
     open_array,
 )
+from cryolattice.store.checksums import sha256
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 from cryolattice.store.zarr_stores import WriteOnceStore
@@ -103,9 +104,9 @@ def test_the_first_of_racing_writers_wins(root: ArrayStore) -> None:
     digests = set()
     for writer in writers:
         writer.write_receipt(writer.attempt)
-        receipt = writer.receipt(writer.attempt)
+        receipt = writer.receipts.get(writer.attempt)
         assert receipt is not None
-        digests.add(receipt["data.zarr/series/c/0/0"])
+        digests.add(receipt.chunks["data.zarr/series/c/0/0"])
     assert digests == {stored}, "a receipt tells of the stored bytes, not of the computed ones"
     kept = writers[0].read_part("series", 0, 2)
     assert any(np.array_equal(kept, _values(writer.attempt)) for writer in writers)
@@ -273,7 +274,9 @@ def test_one_writer_fills_tile_after_tile(root: ArrayStore) -> None:
     leader.create_arrays({}, [SERIES])
     for tile in range(2):
         worker.write_tile(tile, {"series": (2 * tile, _values(tile))})
-    assert list(leader.receipt(1) or ()) == ["data.zarr/series/c/1/0"]
+    receipt = leader.receipts.get(1)
+    assert receipt is not None
+    assert list(receipt.chunks) == list(receipt.tags) == ["data.zarr/series/c/1/0"]
     leader.commit(spec_json=b"{}", inputs={}, tile_count=2)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cryolattice.canonical import dataset_id_of, references
 from cryolattice.errors import DatasetNotCommittedError
-from cryolattice.store.writer import component_versions
+from cryolattice.store.versions import component_versions
 from cryolattice_analyzer.jobs.dose import load_dose
 from cryolattice_analyzer.jobs.paper import draw_paper
 from cryolattice_analyzer.report.contrast_transfer import describe_ctf

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from cryolattice.canonical import dataset_id_of
 from cryolattice.errors import InvalidInputError, PreconditionError
-from cryolattice.store.array_store import ArrayStore, sha256
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.arrays import ArraySpec
+from cryolattice.store.checksums import sha256
 from cryolattice.store.reader import DatasetReader
 from cryolattice_api.common.v1.dataset_pb2 import DatasetRef
 from cryolattice_api.common.v1.dataset_service_pb2 import UploadHeader

@@ -15,8 +15,9 @@ from cryolattice.errors import (
     MissingChunkError,
     NotFoundError,
 )
-from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.arrays import array_bytes, read_array, read_xarray
+from cryolattice.store.checksums import BytesLike, sha256
 from cryolattice.store.manifest import MANIFEST_KEY, MANIFEST_REMEDY, Manifest
 from cryolattice.store.zarr_stores import ManifestStore
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from typing import Any
 
 import numpy as np
-import rfc8785
 import zarr
 from numpy.typing import NDArray
 from zarr.errors import ArrayNotFoundError
@@ -20,10 +17,9 @@ from zarr.errors import ArrayNotFoundError
 from cryolattice.errors import (
     ConflictError,
     CorruptDataError,
-    MissingChunkError,
     StoreUnavailableError,
 )
-from cryolattice.store.array_store import ArrayStore, sha256
+from cryolattice.store.array_store import ArrayStore, sha256_of
 from cryolattice.store.arrays import (
     ArraySpec,
     chunk_keys,
@@ -33,27 +29,17 @@ from cryolattice.store.arrays import (
     read_part,
     write_part,
 )
+from cryolattice.store.checksums import sha256
 from cryolattice.store.manifest import MANIFEST_KEY, Manifest, StoredObject
 from cryolattice.store.reader import DatasetReader, dataset_prefix
-from cryolattice.store.zarr_stores import ChunkChecksum, WriteOnceStore, is_metadata
+from cryolattice.store.receipts import Receipt, Receipts
+from cryolattice.store.versions import component_versions
+from cryolattice.store.zarr_stores import WriteOnceStore, is_metadata
 
 # what is not part of the dataset: how far its making has come
 _BOOKKEEPING = ("receipts/", "epochs/", MANIFEST_KEY)
 # reading and hashing an object overlap with waiting for the disk or the server
 _THREADS = 4
-_RECORDED = ("abtem", "ase", "numpy", "scipy", "spglib", "gemmi", "zarr")
-
-
-@cache
-def component_versions() -> dict[str, str]:
-    """Return the versions of this program and of the libraries that shape its numbers."""
-    found = {}
-    for package in ("cryolattice", *_RECORDED):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 class DatasetWriter:
@@ -80,6 +66,7 @@ class DatasetWriter:
         self.attempt = attempt
         self.epoch = epoch
         self.prefix = dataset_prefix(kind, identifier)
+        self.receipts = Receipts(root, self.prefix)
         self._zarr = WriteOnceStore(root, f"{self.prefix}/data.zarr")
         self._opened: dict[str, zarr.Array[Any]] = {}
         self._described: set[str] | None = None
@@ -89,8 +76,7 @@ class DatasetWriter:
     def create_arrays(self, attributes: Mapping[str, Any], specs: Sequence[ArraySpec]) -> None:
         """Create the group and its empty arrays; those of an earlier attempt are kept."""
         if self._described is None:
-            found = self._names(self.root.list(f"{self.prefix}/data.zarr"))
-            self._described = {name for name in found if is_metadata(name)}
+            self._described = {name for name, _ in self._listed("/data.zarr") if is_metadata(name)}
         if "data.zarr/zarr.json" not in self._described:
             create_group(self._zarr, attributes)
         for spec in specs:
@@ -101,8 +87,10 @@ class DatasetWriter:
             *(f"data.zarr/{spec.name}/zarr.json" for spec in specs),
         }
 
-    def _names(self, listed: Iterable[tuple[str, int]]) -> list[str]:
-        return [key.removeprefix(f"{self.prefix}/") for key, _ in listed]
+    def _listed(self, folder: str = "") -> list[tuple[str, int]]:
+        """Return name and size of every object in a folder of the dataset."""
+        listed = self.root.list(f"{self.prefix}{folder}")
+        return [(key.removeprefix(f"{self.prefix}/"), size) for key, size in listed]
 
     def write(self, name: str, values: NDArray[Any], start: int = 0) -> None:
         """Write whole chunks of an array, beginning at `start` of its first axis.
@@ -223,15 +211,8 @@ class DatasetWriter:
             A later attempt has taken over.
         """
         self.require_latest()
-        chunks = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
-        receipt: dict[str, Any] = {
-            "tile": tile,
-            "attempt": self.attempt,
-            "seed": seed,
-            "chunks": chunks,
-            "versions": component_versions(),
-        }
-        self.root.put_new(self._receipt_key(tile), rfc8785.dumps(receipt))
+        chunks, tags = self._written()
+        self.receipts.put(tile, Receipt(chunks, tags), attempt=self.attempt, seed=seed)
         return chunks
 
     def persist(self, names: Collection[str]) -> None:
@@ -239,48 +220,15 @@ class DatasetWriter:
         self.root.persist([f"{self.prefix}/{name}" for name in names])
         self._durable.update(names)
 
-    def _receipt_key(self, tile: int) -> str:
-        return f"{self.prefix}/receipts/{tile}.json"
-
-    def receipt(self, tile: int) -> dict[str, str] | None:
-        """Return chunk keys and hashes of a finished tile; None where it is not finished."""
-        try:
-            receipt = self.root.get(self._receipt_key(tile))
-        except MissingChunkError:
-            return None
-        chunks: dict[str, str] = json.loads(receipt)["chunks"]
-        return chunks
+    def _written(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the hashes of what was written to arrays, and the tags in the store."""
+        written = {f"data.zarr/{key}": facts for key, facts in self._zarr.written.items()}
+        hashes, tags = ({name: facts[i] for name, facts in written.items()} for i in range(2))
+        return hashes, tags
 
     def finished(self, tile_count: int) -> set[int]:
         """Return the tiles whose receipt holds; of the others, remove what is damaged."""
-        stem = f"{self.prefix}/receipts/"
-        stored = {key for key, _ in self.root.list(stem)}
-        tiles = [tile for tile in range(tile_count) if self._receipt_key(tile) in stored]
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return {
-                tile
-                for tile, holds in zip(tiles, pool.map(self._holds, tiles), strict=True)
-                if holds
-            }
-
-    def _holds(self, tile: int) -> bool:
-        try:
-            chunks = self.receipt(tile) or {}
-        except (ValueError, KeyError):
-            self.root.delete(self._receipt_key(tile))
-            return False
-        damaged = []
-        for name, digest in chunks.items():
-            try:
-                if self._hashed(name).sha256 != digest:
-                    damaged.append(name)
-            except MissingChunkError:
-                damaged.append(name)
-        if damaged:
-            # the receipt goes first: without it the tile is computed again, whatever happens next
-            for name in (f"receipts/{tile}.json", *damaged):
-                self.root.delete(f"{self.prefix}/{name}")
-        return not damaged
+        return self.receipts.finished(tile_count)
 
     def committed(self) -> DatasetReader | None:
         """Return the dataset if it is committed."""
@@ -296,7 +244,7 @@ class DatasetWriter:
         job: str = "",
         tile_count: int = 0,
     ) -> DatasetReader:
-        """Check every object, chunks by their own CRC-32C, then write the manifest.
+        """Check every object, then write the manifest.
 
         Parameters
         ----------
@@ -320,35 +268,44 @@ class DatasetWriter:
             The store has lost what was written.
         """
         self.require_latest()
-        expected = {f"data.zarr/{key}": digest for key, digest in self._zarr.written.items()}
+        expected, tags = self._written()
         expected |= self._files
-        listed = self._names(self.root.list(self.prefix))
-        names = [name for name in listed if not name.startswith(_BOOKKEEPING)]
+        sizes = {name: size for name, size in self._listed() if not name.startswith(_BOOKKEEPING)}
         with ThreadPoolExecutor(_THREADS) as pool:
-            for tile, chunks in enumerate(pool.map(self.receipt, range(tile_count))):
-                if chunks is None:
+            for tile, receipt in enumerate(pool.map(self.receipts.get, range(tile_count))):
+                if receipt is None:
                     raise CorruptDataError(f"tile {tile} of dataset {self.id} has no receipt")
-                expected |= chunks
-            durable = pool.submit(self.persist, [n for n in names if n not in self._durable])
-            objects = list(pool.map(self._checked, names, map(expected.get, names)))
+                expected |= receipt.chunks
+                tags |= receipt.tags
+            durable = pool.submit(self.persist, [n for n in sizes if n not in self._durable])
+            others = [name for name in sizes if name not in tags or is_metadata(name)]
+            keys = [f"{self.prefix}/{name}" for name in others]
+            found = pool.map(partial(sha256_of, self.root), keys)
+            hashes = expected | dict(zip(others, found, strict=True))
             durable.result()
         wanted = {*(self._described or ()), *expected}
-        for stored in objects:
-            if stored.key.startswith("data.zarr/") and is_metadata(stored.key):
-                folder = stored.key.removesuffix("zarr.json")
-                described = self.root.get(f"{self.prefix}/{stored.key}")
-                wanted |= {f"{folder}{chunk}" for chunk in chunk_keys(described)}
-        lacking = sorted(wanted - {stored.key for stored in objects})
+        for name in filter(is_metadata, others):
+            described = self.root.get(f"{self.prefix}/{name}")
+            wanted |= {f"{name.removesuffix('zarr.json')}{key}" for key in chunk_keys(described)}
+        lacking = sorted(wanted - sizes.keys())
         if lacking:
             raise CorruptDataError(
                 f"dataset {self.id} lacks {len(lacking)} objects, such as {lacking[0]}"
             )
+        changed = self._damaged({name: tags[name] for name in tags if not is_metadata(name)})
+        changed += [name for name in others if hashes[name] != expected.get(name, hashes[name])]
+        if changed:
+            raise CorruptDataError(
+                f"{len(changed)} objects of dataset {self.id} changed after writing, such as "
+                f"{changed[0]}"
+            )
+        objects = [StoredObject(name, hashes[name], sizes[name]) for name in sorted(sizes)]
         manifest = Manifest(
             kind=self.kind,
             id=self.id,
             spec=json.loads(spec_json),
             inputs=dict(inputs),
-            objects=tuple(sorted(objects, key=lambda stored: stored.key)),
+            objects=tuple(objects),
             create_time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             job=job,
             attempt=self.attempt,
@@ -359,23 +316,10 @@ class DatasetWriter:
         self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json(), durable=True)
         return DatasetReader.open(self.root, self.kind, self.id)
 
-    def _checked(self, name: str, written: str | None) -> StoredObject:
-        """Read an object again; of a chunk that was hashed as it was written, its own checksum."""
-        if written is None or is_metadata(name) or not name.startswith("data.zarr/"):
-            stored = self._hashed(name)
-            holds = written in {None, stored.sha256}
-        else:
-            checksum = ChunkChecksum()
-            stored = StoredObject(name, written, self.root.feed(f"{self.prefix}/{name}", checksum))
-            holds = checksum.holds
-        if not holds:
-            raise CorruptDataError(f"object {name} of dataset {self.id} changed after writing")
-        return stored
-
-    def _hashed(self, name: str) -> StoredObject:
-        hasher = hashlib.sha256()
-        size = self.root.feed(f"{self.prefix}/{name}", hasher)
-        return StoredObject(name, hasher.hexdigest(), size)
+    def _damaged(self, tags: Mapping[str, str]) -> list[str]:
+        stem = f"{self.prefix}/"
+        found = self.root.damaged(stem, {f"{stem}{name}": tag for name, tag in tags.items()})
+        return [key.removeprefix(stem) for key in found]
 
     def discard(self) -> None:
         """Remove the objects of a dataset that was not committed."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import override
 
-import google_crc32c
 from zarr.abc.store import (
     ByteRequest,
     OffsetByteRequest,
@@ -17,11 +16,10 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from cryolattice.errors import CorruptDataError, MissingChunkError
-from cryolattice.store.array_store import ArrayStore, BytesLike, sha256
+from cryolattice.store.array_store import ArrayStore
+from cryolattice.store.checksums import BytesLike, is_whole, sha256
 
 _METADATA = "zarr.json"
-# CRC-32C of whatever ends with its own CRC-32C
-_RESIDUE = 0x48674BC7
 
 
 def _part(data: BytesLike, byte_range: ByteRequest | None) -> BytesLike:
@@ -116,7 +114,7 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
     """Writes each object once and remembers what the store then holds.
 
     The first writer of a key wins. `written` maps each key that was set to the SHA-256 of the bytes
-    that are stored, whoever stored them: receipts are made from it.
+    that are stored and to their tag, whoever stored them: receipts are made from it.
     """
 
     supports_writes = True
@@ -127,7 +125,7 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
         super().__init__(read_only=False)
         self._root = root
         self._prefix = prefix
-        self.written: dict[str, str] = {}
+        self.written: dict[str, tuple[str, str]] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WriteOnceStore) and (
@@ -143,7 +141,7 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
             data = self._root.get(self._full(key))
         except MissingChunkError:
             return None
-        if not is_metadata(key) and not _holds(data):
+        if not is_metadata(key) and not is_whole(data):
             raise CorruptDataError(
                 f"chunk {self._full(key)} fails its checksum: resume the job to compute it again"
             )
@@ -151,19 +149,19 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
 
     @override
     def set_sync(self, key: str, value: Buffer) -> None:
-        data = value.as_buffer_like()
-        other = self._put(self._full(key), data)
-        self.written[key] = sha256(data if other is None else other)
+        data, tag = self._put(self._full(key), value.as_buffer_like())
+        self.written[key] = sha256(data), tag
 
-    def _put(self, full: str, data: BytesLike) -> bytes | None:
-        """Return what the store holds instead; a chunk that fails its own checksum makes way."""
-        if self._root.put_new(full, data):
-            return None
-        stored = self._root.get(full)
-        if stored != data and not is_metadata(full) and not _holds(stored):
+    def _put(self, full: str, data: BytesLike) -> tuple[BytesLike, str]:
+        """Return what the store then holds; a chunk that fails its own checksum makes way."""
+        tag = self._root.put_new(full, data)
+        if tag is not None:
+            return data, tag
+        tag, stored = self._root.tag(full), self._root.get(full)
+        if stored != data and not is_metadata(full) and not is_whole(stored):
             self._root.delete(full)
             return self._put(full, data)
-        return stored
+        return stored, tag
 
     @override
     async def exists(self, key: str) -> bool:
@@ -174,28 +172,6 @@ class WriteOnceStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, ne
         full = self._full(prefix).rstrip("/")
         for key, _ in self._root.list(full):
             yield key.removeprefix(f"{self._prefix}/")
-
-
-class ChunkChecksum:
-    """CRC-32C of a stored chunk, which ends with the CRC-32C of what comes before: a hasher."""
-
-    def __init__(self) -> None:
-        self._crc32c = 0
-
-    def update(self, data: bytes) -> None:
-        """Add to what is hashed."""
-        self._crc32c = google_crc32c.extend(self._crc32c, data)
-
-    @property
-    def holds(self) -> bool:
-        """Whether the chunk is what was encoded."""
-        return self._crc32c == _RESIDUE
-
-
-def _holds(chunk: bytes) -> bool:
-    checksum = ChunkChecksum()
-    checksum.update(chunk)
-    return checksum.holds
 
 
 class ManifestStore(_ObjectsAsZarr):  # noqa: PLW1641 - stores are compared, never hashed

@@ -22,12 +22,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from uuid import uuid4
 
+import google_crc32c
 import numpy as np
 import pytest
 
 from cryolattice.errors import ConflictError, CorruptDataError, MissingChunkError
-from cryolattice.store.array_store import ArrayStore, sha256
+from cryolattice.store.array_store import ArrayStore
 from cryolattice.store.arrays import ArraySpec
+from cryolattice.store.checksums import sha256
 from cryolattice.store.garbage import Garbage, find_garbage, remove
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
@@ -75,7 +77,12 @@ class ArrayStoreSuite:
         assert not store.exists(f"{prefix}/nothing")
         assert list(store.list(f"{prefix}/nothing")) == []
         store.delete(f"{prefix}/nothing")
-        for read in (store.get, store.view, partial(store.feed, hasher=hashlib.sha256())):
+        for read in (
+            store.get,
+            store.view,
+            store.tag,
+            partial(store.feed, hasher=hashlib.sha256()),
+        ):
             with pytest.raises(MissingChunkError, match="nothing"):
                 read(f"{prefix}/nothing")
 
@@ -89,6 +96,16 @@ class ArrayStoreSuite:
         assert store.feed(f"{prefix}/object", hasher) == size
         assert hasher.hexdigest() == sha256(data)
         assert list(store.list(prefix)) == [(f"{prefix}/object", size)]
+
+    def test_damage_is_noticed(self, store: ArrayStore, prefix: str) -> None:
+        chunks = {name: f"{prefix}/data.zarr/a/c/{name}" for name in ("kept", "changed", "lost")}
+        data = np.random.default_rng(1).bytes(1000)
+        chunk = data + google_crc32c.value(data).to_bytes(4, "little")
+        tags = {key: store.put_new(key, chunk) or "" for key in chunks.values()}
+        assert store.damaged(prefix, tags) == []
+        self._damage(store, chunks["changed"])
+        store.delete(chunks["lost"])
+        assert store.damaged(prefix, tags) == [chunks["changed"], chunks["lost"]]
 
     def test_an_object_grows_older(self, store: ArrayStore, prefix: str) -> None:
         store.put_new(f"{prefix}/a", b"x")
@@ -122,8 +139,9 @@ class ArrayStoreSuite:
                 bodies = [bytes([racer]) * 4096 for racer in range(_RACERS)]
                 put = partial(store.put_new, key, durable=turn % 2 == 1)
                 won = list(pool.map(put, bodies))
-                assert won.count(True) == 1
-                assert store.get(key) == bodies[won.index(True)]
+                (winner,) = (racer for racer, tag in enumerate(won) if tag is not None)
+                assert store.get(key) == bodies[winner]
+                assert store.tag(key) == won[winner]
 
     def test_a_store_can_be_sent_to_another_process(self, store: ArrayStore, prefix: str) -> None:
         store.put_new(f"{prefix}/a", b"x")
