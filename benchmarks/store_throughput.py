@@ -1,6 +1,6 @@
 """Throughput of the store against plain Zarr with the same codecs, a folder and an S3 server.
 
-    python benchmarks/store_throughput.py [--megabytes 128] [--rounds 7]
+    python benchmarks/store_throughput.py [--megabytes 256] [--rounds 9]
 
 Both sides write the same complex waves as chunks of 2 MB and read them back, in turn, round
 after round in one process; plain Zarr uses its default pipeline. In a folder both flush what they
@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from threading import local
 from typing import Any
 from uuid import uuid4
@@ -102,20 +103,28 @@ def our_write(url: str, values: NDArray[np.complex64], name: str) -> None:
     )
     tiles = tiles_of(values)
     of_thread = local()
+    finished: SimpleQueue[list[str]] = SimpleQueue()
 
-    def write(number: int, tile: slice) -> list[str]:
+    def write(number: int, tile: slice) -> None:
         if not hasattr(of_thread, "writer"):
             of_thread.writer = DatasetWriter(
                 root, leader.kind, leader.id, leader.attempt, leader.epoch
             )
-        written: list[str] = of_thread.writer.write_tile(
-            number, {"psi": (tile.start, values[tile])}
-        )
-        return written
+        finished.put(of_thread.writer.write_tile(number, {"psi": (tile.start, values[tile])}))
+
+    def flush() -> None:
+        left = len(tiles)
+        while left:
+            some = [finished.get()]
+            while not finished.empty():
+                some.append(finished.get())
+            left -= len(some)
+            leader.persist([chunk for chunks in some for chunk in chunks])
 
     with ThreadPoolExecutor(_WORKERS) as workers, ThreadPoolExecutor(1) as driver:
-        written = workers.map(write, range(len(tiles)), tiles)
-        list(driver.map(leader.persist, written))
+        flushing = driver.submit(flush)
+        list(workers.map(write, range(len(tiles)), tiles))
+        flushing.result()
     leader.commit(spec_json=b"{}", inputs={}, tile_count=len(tiles))
 
 
@@ -157,8 +166,8 @@ def compare(url: str, values: NDArray[np.complex64], rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Throughput of the store against plain Zarr.")
-    parser.add_argument("--megabytes", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--megabytes", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     rng = np.random.default_rng(1)
     rows = max(1, given.megabytes * 1_000_000 // (_CHUNK[1] * 8) // _CHUNK[0]) * _CHUNK[0]

@@ -97,16 +97,13 @@ class FolderStore(ObjectsOfObstore):
         return self.tag(key)
 
     def persist(self, keys: Iterable[str]) -> None:
-        """Flush the files, then the folders that name them."""
-        files: list[Path] = []
-        folders: set[Path] = set()
+        """Flush the files, and the folders that name them."""
+        paths: set[Path] = set()
         for key in keys:
             path = self._folder / key
-            files.append(path)
-            folders.update(path.parents[: len(Path(key).parts)])
+            paths.update([path, *path.parents[: len(Path(key).parts)]])
         with self._failures(), ThreadPoolExecutor(_FLUSHES) as pool:
-            for paths in (files, folders):
-                list(pool.map(_flush, paths))
+            list(pool.map(_flush, paths))
 
     def remains(self, older_than_seconds: float) -> Iterator[str]:
         """Yield the staged files of killed writers."""

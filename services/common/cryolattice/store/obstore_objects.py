@@ -18,8 +18,8 @@ from cryolattice.store.traffic import TRAFFIC, Operation
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-# fresh memory costs time: what is hashed comes in pieces that stay in the cache
-PIECE_BYTES = 1 << 18
+# what is hashed comes in pieces: as large as most chunks, or threads wait for each other
+PIECE_BYTES = 1 << 22
 # what obstore tells of its attempts
 _RETRIES = re.compile(r" in [\d.]+\w+, after .* retry_timeout: \S+ +- ")
 
