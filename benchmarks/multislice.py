@@ -1,10 +1,10 @@
 """Time multislice engines side by side: abTEM at its best, the fast engine, and FFTW alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/multislice.py [--rounds 9] [--together 8] [--sizes 64 96]
+    OMP_NUM_THREADS=1 python benchmarks/multislice.py [--rounds 9] [--together 32] [--sizes 64 96]
 
 A candidate is an ordering of the 9.4 angstrom cell drawn at random, with mean hydrogens, 64 periods
 of two slices, 16 exit planes, each imaged at 8 defoci. All contenders run in turn in one process on
-one core, eight candidates in a row as in a tile, so that all see the same machine; printed are
+one core, so many candidates in a row, as in a tile, that caches are warm; printed are
 medians of processor time of a candidate with quartiles, and the ratios within each round. What all
 candidates share (the potential of boron, nitrogen, hydrogen) neither engine computes again.
 
@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 128])
-    parser.add_argument("--together", type=int, default=8, help="candidates in a row")
+    parser.add_argument("--together", type=int, default=32, help="candidates in a row")
     options = parser.parse_args(arguments)
     # two turns to warm up, before and beside the others
     structures = candidates((options.rounds + 2) * options.together)

@@ -72,15 +72,18 @@ class ImageStack:
         if out is None:
             out = np.empty((len(psi), len(self._first), *self.shape), psi.real.dtype)
         work = self._workspace(str(psi.dtype), len(self._transfer))
-        spectrum = np.zeros((1, *self._transfer.shape[1:]), psi.dtype)
+        # one for each wave of the workspace: numpy's products of one shape take half the time
+        spectrum = np.zeros(work.spectrum.shape, psi.dtype)
+        modulus = np.empty(work.stored.shape, out.dtype)
         spread = len(self._transfer) > len(self._first)
         coherent = np.empty((len(self._transfer), *self.shape), out.dtype) if spread else None
         for plane, values in zip(out, psi, strict=True):
-            spectrum.reshape(-1)[self._place] = values
+            spectrum[0].reshape(-1)[self._place] = values
+            spectrum[1:] = spectrum[0]
             if coherent is None:
-                self._coherent_images(spectrum, plane, work)
+                self._coherent_images(spectrum, plane, work, modulus)
             else:
-                self._coherent_images(spectrum, coherent, work)
+                self._coherent_images(spectrum, coherent, work, modulus)
                 np.add.reduceat(coherent, self._first, axis=0, out=plane)
         return out
 
@@ -89,12 +92,12 @@ class ImageStack:
         spectrum: NDArray[np.complexfloating],
         out: NDArray[np.floating],
         work: FftwWorkspace,
+        modulus: NDArray[np.floating],
     ) -> None:
         batch = len(work.stored)
-        modulus = np.empty(work.stored.shape, out.dtype)
         for first in range(0, len(out), batch):
             some = self._transfer[first : first + batch]
-            np.multiply(some, spectrum, out=work.spectrum[: len(some)])
+            np.multiply(some, spectrum[: len(some)], out=work.spectrum[: len(some)])
             work.backward()
             # without gaps between rows calls are faster
             np.abs(work.stored, out=modulus)

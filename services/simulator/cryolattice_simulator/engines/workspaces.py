@@ -193,7 +193,7 @@ def fftw_workspace(
     return _of_thread(threading.get_ident(), gpts, dtype, greatest_h, batch)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _of_thread(
     _thread: int,
     gpts: tuple[int, int],
