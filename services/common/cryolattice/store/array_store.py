@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 from urllib.parse import urlparse
 
-from cryolattice.errors import InvalidInputError
+from cryolattice.errors import InvalidInputError, MissingChunkError
 from cryolattice.store.bucket_store import BucketStore
 from cryolattice.store.checksums import BytesLike, Hasher
 from cryolattice.store.folder_store import FolderStore
@@ -55,8 +55,8 @@ class ArrayStore(Protocol):
     def tag(self, key: str) -> str:
         """Return the tag of an object: another one of this key has another. Errors as `get`."""
 
-    def damaged(self, prefix: str, tags: Mapping[str, str]) -> list[str]:
-        """Return which chunks below `prefix` are lost or no longer what was put.
+    def suspects(self, prefix: str, tags: Mapping[str, str]) -> list[str]:
+        """Return which chunks below `prefix` are lost or may no longer be what was put.
 
         Parameters
         ----------
@@ -113,3 +113,11 @@ def sha256_of(store: ArrayStore, key: str) -> str:
     hasher = hashlib.sha256()
     store.feed(key, hasher)
     return hasher.hexdigest()
+
+
+def holds(store: ArrayStore, key: str, digest: str) -> bool:
+    """Whether an object is there and has this SHA-256."""
+    try:
+        return sha256_of(store, key) == digest
+    except MissingChunkError:
+        return False

@@ -34,7 +34,7 @@ class BucketStore(ObjectsOfObstore):
             },
         )
 
-    def damaged(self, prefix: str, tags: Mapping[str, str]) -> list[str]:
+    def suspects(self, prefix: str, tags: Mapping[str, str]) -> list[str]:
         """Return which objects have another ETag: what the server keeps whole is its to check."""
         TRAFFIC.request("list")
         with self._failures():

@@ -55,7 +55,7 @@ class FolderStore(ObjectsOfObstore):
         TRAFFIC.carried(read_bytes=size)
         return size
 
-    def damaged(self, prefix: str, tags: Mapping[str, str]) -> list[str]:  # noqa: ARG002
+    def suspects(self, prefix: str, tags: Mapping[str, str]) -> list[str]:  # noqa: ARG002
         """Return which chunks fail their own CRC-32C: disks do not tell what they have lost."""
         with ThreadPoolExecutor(_READS) as pool:
             whole = pool.map(self._is_whole, tags)

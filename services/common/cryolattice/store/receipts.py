@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import rfc8785
 
 from cryolattice.errors import MissingChunkError
-from cryolattice.store.array_store import ArrayStore, sha256_of
+from cryolattice.store.array_store import ArrayStore, holds
 from cryolattice.store.versions import component_versions
 
 # reading and hashing an object overlap with waiting for the disk or the server
@@ -68,8 +68,8 @@ class Receipts:
         stored = {key for key, _ in self._root.list(f"{self._prefix}/receipts/")}
         tiles = [tile for tile in range(tile_count) if self._key(tile) in stored]
         with ThreadPoolExecutor(_THREADS) as pool:
-            holds = pool.map(self._holds, tiles)
-            return {tile for tile, held in zip(tiles, holds, strict=True) if held}
+            held = pool.map(self._holds, tiles)
+            return {tile for tile, holds in zip(tiles, held, strict=True) if holds}
 
     def _holds(self, tile: int) -> bool:
         try:
@@ -80,15 +80,9 @@ class Receipts:
         if receipt is None:
             return False
         chunks = {f"{self._prefix}/{name}": digest for name, digest in receipt.chunks.items()}
-        damaged = [key for key, digest in chunks.items() if not self._is(key, digest)]
+        damaged = [key for key, digest in chunks.items() if not holds(self._root, key, digest)]
         if damaged:
             # the receipt goes first: without it the tile is computed again, whatever happens next
             for key in (self._key(tile), *damaged):
                 self._root.delete(key)
         return not damaged
-
-    def _is(self, key: str, digest: str) -> bool:
-        try:
-            return sha256_of(self._root, key) == digest
-        except MissingChunkError:
-            return False

@@ -19,7 +19,7 @@ from cryolattice.errors import (
     CorruptDataError,
     StoreUnavailableError,
 )
-from cryolattice.store.array_store import ArrayStore, sha256_of
+from cryolattice.store.array_store import ArrayStore, holds, sha256_of
 from cryolattice.store.arrays import (
     ArraySpec,
     chunk_keys,
@@ -292,12 +292,12 @@ class DatasetWriter:
             raise CorruptDataError(
                 f"dataset {self.id} lacks {len(lacking)} objects, such as {lacking[0]}"
             )
-        changed = self._damaged({name: tags[name] for name in tags if not is_metadata(name)})
+        changed = self._changed(expected, {n: tag for n, tag in tags.items() if not is_metadata(n)})
         changed += [name for name in others if hashes[name] != expected.get(name, hashes[name])]
         if changed:
             raise CorruptDataError(
                 f"{len(changed)} objects of dataset {self.id} changed after writing, such as "
-                f"{changed[0]}"
+                f"{changed[0]}: resume the job, which computes their tiles again"
             )
         objects = [StoredObject(name, hashes[name], sizes[name]) for name in sorted(sizes)]
         manifest = Manifest(
@@ -316,10 +316,12 @@ class DatasetWriter:
         self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json(), durable=True)
         return DatasetReader.open(self.root, self.kind, self.id)
 
-    def _damaged(self, tags: Mapping[str, str]) -> list[str]:
+    def _changed(self, hashes: Mapping[str, str], tags: Mapping[str, str]) -> list[str]:
+        """Return the chunks that are not what was written; only suspects are hashed again."""
         stem = f"{self.prefix}/"
-        found = self.root.damaged(stem, {f"{stem}{name}": tag for name, tag in tags.items()})
-        return [key.removeprefix(stem) for key in found]
+        suspects = self.root.suspects(stem, {f"{stem}{name}": tag for name, tag in tags.items()})
+        names = [key.removeprefix(stem) for key in suspects]
+        return [name for name in names if not holds(self.root, f"{stem}{name}", hashes[name])]
 
     def discard(self) -> None:
         """Remove the objects of a dataset that was not committed."""
