@@ -1,6 +1,7 @@
 """What ledger, receipts and store add to the bare engine, and the memory of service and driver.
 
-    python benchmarks/job_overhead.py [--candidates 35,350,3500] [--rounds 3] [--engine abtem]
+    python benchmarks/job_overhead.py [--candidates 35,350,3500] [--rounds 3]
+        [--engine abtem] [--periods 64] [--planes 64]
 
 The bare side computes the tiles of a sweep as plain Ray tasks and throws the arrays away, but for
 the few beams that are compared with abTEM; ours runs the same sweep as a job: ledger and
@@ -89,10 +90,11 @@ def repeated(models: DatasetReader, count: int, settings: Settings) -> DatasetRe
 
 
 def sweep_spec(
-    models: DatasetRef, periods: int, engine: simulator_pb2.Engine.ValueType
+    models: DatasetRef, periods: int, planes: int, engine: simulator_pb2.Engine.ValueType
 ) -> simulator_pb2.SweepSpec:
-    """Return a sweep whose candidates take a few hundredths of a second each."""
-    thicknesses = [4.7 * n for n in range(1, periods + 1)]
+    """Return a sweep over crystals of so many periods, with exit planes at equal steps."""
+    step = periods // planes
+    thicknesses = [4.7 * n for n in range(step, periods + 1, step)]
     return simulator_pb2.SweepSpec(
         models=models, thicknesses_angstrom=thicknesses, energy_kev=300.0, engine=engine
     )
@@ -150,7 +152,7 @@ def ours(spec: simulator_pb2.SweepSpec, settings: Settings) -> None:
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job
 
 
-def compare(counts: list[int], rounds: int, periods: int, engine: str) -> None:
+def compare(counts: list[int], rounds: int, periods: int, planes: int, engine: str) -> None:
     """Time both sides in turn; the side that begins alternates."""
     with tempfile.TemporaryDirectory(prefix="cryolattice-overhead-") as folder:
         models = all_orderings(Settings(home=Path(folder) / "models"))
@@ -162,7 +164,7 @@ def compare(counts: list[int], rounds: int, periods: int, engine: str) -> None:
                     with tempfile.TemporaryDirectory(dir=folder) as home:
                         settings = Settings(home=Path(home))
                         spec = sweep_spec(
-                            repeated(models, count, settings), periods, ENGINES[engine]
+                            repeated(models, count, settings), periods, planes, ENGINES[engine]
                         )
                         begun = time.perf_counter()
                         side(spec, settings)
@@ -198,7 +200,7 @@ def peaks(count: int, models: DatasetReader, engine: str) -> dict[str, int]:
 
     with tempfile.TemporaryDirectory(prefix="cryolattice-memory-") as folder:
         settings = Settings(home=Path(folder))
-        spec = sweep_spec(repeated(models, count, settings), 4, ENGINES[engine])
+        spec = sweep_spec(repeated(models, count, settings), 4, 4, ENGINES[engine])
         sampler = threading.Thread(target=sample)
         with served(Path(folder)) as address, Connection(address) as connection:
             sampler.start()
@@ -227,7 +229,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a job adds to the bare engine.")
     parser.add_argument("--candidates", default="35,350,3500")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--periods", type=int, default=16, help="of 4.7 angstrom")
+    parser.add_argument("--periods", type=int, default=64, help="of 4.7 angstrom")
+    parser.add_argument("--planes", type=int, default=64, help="exit planes at equal steps")
     parser.add_argument("--engine", choices=ENGINES, default="abtem")
     parser.add_argument("--only", choices=("time", "memory"))
     given = parser.parse_args()
@@ -237,7 +240,7 @@ def main() -> None:
     if given.only != "memory":
         # one of its own, whatever else runs on this machine
         ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=50)
-        compare(counts, given.rounds, given.periods, given.engine)
+        compare(counts, given.rounds, given.periods, given.planes, given.engine)
         ray.shutdown()
     if given.only != "time":
         compare_memory(counts[-2:])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cryolattice.errors import PreconditionError
+from cryolattice_analyzer.jobs.kinds import greatest_g_max
 from cryolattice_api.analyzer.v1 import analyzer_pb2
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run_average(context: JobContext, spec: analyzer_pb2.AverageSpec) -> None:
         raise PreconditionError(
             "no lattice was found in this micrograph: there is no cell to average", field="lattice"
         )
-    limit = min(spec.g_max_per_angstrom, 0.48 / image.pixel_size_angstrom)
+    limit = min(spec.g_max_per_angstrom, greatest_g_max(image.pixel_size_angstrom))
     average = average_cell(
         image.counts,
         image.pixel_size_angstrom,

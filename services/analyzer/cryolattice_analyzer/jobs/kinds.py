@@ -136,11 +136,23 @@ def _given_range(spec: Message, low: str, high: str, field: str) -> None:
         )
 
 
+def greatest_g_max(pixel_size_angstrom: float) -> float:
+    """Return the highest frequency in 1/angstrom that an average takes: just below Nyquist's."""
+    return 0.48 / pixel_size_angstrom
+
+
 def _prepare_average(spec: analyzer_pb2.AverageSpec, inputs: Inputs) -> JobEstimate:
     image = inputs.open(spec.micrograph, "micrograph", field="micrograph")
     inputs.open(spec.lattice, "lattice", field="lattice")
     _plane_supercell(spec)
     _not_negative(spec, "g_max_per_angstrom", "1/angstrom")
+    pixel = float(image.json("micrograph.json")["pixel_size_angstrom"])
+    if spec.g_max_per_angstrom > greatest_g_max(pixel):
+        raise InvalidInputError(
+            f"g_max_per_angstrom is {spec.g_max_per_angstrom:g} 1/angstrom: pixels of {pixel:g} "
+            f"angstrom show reflections up to {greatest_g_max(pixel):.3g}",
+            field="g_max_per_angstrom",
+        )
     spec.g_max_per_angstrom = spec.g_max_per_angstrom or G_MAX_PER_ANGSTROM
     return JobEstimate(
         tile_count=1,
