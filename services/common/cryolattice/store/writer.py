@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -268,6 +268,25 @@ class DatasetWriter:
             The store has lost what was written.
         """
         self.require_latest()
+        objects = self._checked_objects(tile_count)
+        manifest = Manifest(
+            kind=self.kind,
+            id=self.id,
+            spec=json.loads(spec_json),
+            inputs=dict(inputs),
+            objects=objects,
+            create_time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            job=job,
+            attempt=self.attempt,
+            versions=component_versions(),
+        )
+        self.require_latest()
+        # a racing writer may have committed the same question: then its manifest stands
+        self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json(), durable=True)
+        return DatasetReader.open(self.root, self.kind, self.id)
+
+    def _checked_objects(self, tile_count: int) -> tuple[StoredObject, ...]:
+        """Return every object of the dataset; errors as `commit`."""
         expected, tags = self._written()
         expected |= self._files
         sizes = {name: size for name, size in self._listed() if not name.startswith(_BOOKKEEPING)}
@@ -283,10 +302,7 @@ class DatasetWriter:
             found = pool.map(partial(sha256_of, self.root), keys)
             hashes = expected | dict(zip(others, found, strict=True))
             durable.result()
-        wanted = {*(self._described or ()), *expected}
-        for name in filter(is_metadata, others):
-            described = self.root.get(f"{self.prefix}/{name}")
-            wanted |= {f"{name.removesuffix('zarr.json')}{key}" for key in chunk_keys(described)}
+        wanted = {*(self._described or ()), *expected, *self._chunks_of(sizes)}
         lacking = sorted(wanted - sizes.keys())
         if lacking:
             raise CorruptDataError(
@@ -299,22 +315,13 @@ class DatasetWriter:
                 f"{len(changed)} objects of dataset {self.id} changed after writing, such as "
                 f"{changed[0]}: resume the job, which computes their tiles again"
             )
-        objects = [StoredObject(name, hashes[name], sizes[name]) for name in sorted(sizes)]
-        manifest = Manifest(
-            kind=self.kind,
-            id=self.id,
-            spec=json.loads(spec_json),
-            inputs=dict(inputs),
-            objects=tuple(objects),
-            create_time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            job=job,
-            attempt=self.attempt,
-            versions=component_versions(),
-        )
-        self.require_latest()
-        # a racing writer may have committed the same question: then its manifest stands
-        self.root.put_new(f"{self.prefix}/{MANIFEST_KEY}", manifest.to_json(), durable=True)
-        return DatasetReader.open(self.root, self.kind, self.id)
+        return tuple(StoredObject(name, hashes[name], sizes[name]) for name in sorted(sizes))
+
+    def _chunks_of(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the chunks that the arrays among these objects ask for."""
+        for name in filter(is_metadata, names):
+            described = self.root.get(f"{self.prefix}/{name}")
+            yield from (f"{name.removesuffix('zarr.json')}{key}" for key in chunk_keys(described))
 
     def _changed(self, hashes: Mapping[str, str], tags: Mapping[str, str]) -> list[str]:
         """Return the chunks that are not what was written; only suspects are hashed again."""
