@@ -91,7 +91,7 @@ def test_the_first_screen_answers(
 def test_the_answer_is_in_words(browser: Browser, reports: dict[str, Path]) -> None:
     page = _open(browser, reports["ordered"], DESK)
     assert page.locator("h1").inner_text() == (
-        "Ordered. Four Na are missing from every 9.40 × 9.40 Å cell"
+        "Ordered. Four Na are missing from every 9.40 × 9.40 × 4.70 Å cell"
     )
     first = page.locator("#answer").inner_text()
     for words in ("4 of the 12 Na", "169.2 Å", "95 % within 167 to 172 Å", "Practically certain"):

@@ -114,8 +114,13 @@ def _ordered_headline(ranked: Ranked) -> str:
     kinds = _kinds_missing(ranked)
     what = listed([f"{number(count)} {formula(kind)}" for kind, count in kinds.items()])
     verb = "is" if sum(kinds.values()) == 1 else "are"
-    a, b = np.linalg.norm(ranked.average.direct, axis=1)
-    return f"{what[:1].upper()}{what[1:]} {verb} missing from every {a:.2f} × {b:.2f} Å cell"
+    lengths = np.linalg.norm(ranked.average.direct, axis=1).tolist()
+    index = ranked.models.index(ranked.best["ordering_id"], ranked.best["zone_axis"])
+    if index is not None:
+        atoms = ranked.models.atoms(index)
+        lengths.append(atoms.supercell[2] * float(np.linalg.norm(atoms.edges[2])))
+    cell = " × ".join(f"{length:.2f}" for length in lengths)
+    return f"{what[:1].upper()}{what[1:]} {verb} missing from every {cell} Å cell"
 
 
 def _repeat(lattice: StoredLattice) -> str:
