@@ -33,7 +33,7 @@ import structlog
 from numpy.typing import NDArray
 
 from cryolattice.client.connection import Connection
-from cryolattice.jobs.kinds import Inputs, find_kind, installed_services
+from cryolattice.jobs.kinds import Inputs, all_tiles, find_kind, installed_services
 from cryolattice.jobs.runner import dataset_ref, run_job
 from cryolattice.jobs.tile_queue import TileQueue
 from cryolattice.jobs.tile_watch import TileWatch
@@ -130,7 +130,7 @@ def bare(spec: simulator_pb2.SweepSpec, settings: Settings) -> None:
     )
     remote: Any = ray.remote(num_cpus=1)(_bare_tile)
     rounds = task.load().rounds
-    bounds = [tile for some in rounds for tile in some.tiles]
+    bounds = all_tiles(rounds)
     queue = TileQueue(rounds, ())
     earlier: Beams = {}
     running: dict[Any, int] = {}

@@ -13,7 +13,7 @@ import pytest
 
 from cryolattice.canonical import canonical_json, spec_sha256
 from cryolattice.errors import InvalidInputError
-from cryolattice.jobs.kinds import Inputs
+from cryolattice.jobs.kinds import Inputs, all_tiles
 from cryolattice.store.array_store import ArrayStore, open_store
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_analyzer.imaging.average import AveragedCell
@@ -134,7 +134,7 @@ def rank(root: ArrayStore, spec: analyzer_pb2.RankSpec) -> tuple[DatasetRef, dic
     name = spec_sha256(spec)[:8]
     output = DatasetWriter(root, "ranking", name)
     output.create_arrays(tiles.attributes, tiles.arrays)
-    for start, stop in (tile for some in tiles.rounds for tile in some.tiles):
+    for start, stop in all_tiles(tiles.rounds):
         for array, values in tiles.compute(start, stop, output.read_part).items():
             output.write(array, values, start)
     tiles.finish(output)

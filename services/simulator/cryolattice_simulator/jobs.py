@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from cryolattice.canonical import spec_sha256
-from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart
+from cryolattice.jobs.kinds import Inputs, JobKind, ReadPart, all_tiles
 from cryolattice.store.arrays import ArraySpec, empty_part
 from cryolattice_api.common.v1.job_pb2 import JobEstimate
 from cryolattice_api.simulator.v1 import simulator_pb2
@@ -44,7 +44,7 @@ def prepare_sweep(spec: simulator_pb2.SweepSpec, inputs: Inputs) -> JobEstimate:
     remarks = prepare_spec(spec, structures)
     sweep = Sweep(spec, structures, names, places, _observed(spec, inputs))
     return JobEstimate(
-        tile_count=sum(len(some.tiles) for some in sweep.rounds),
+        tile_count=len(all_tiles(sweep.rounds)),
         store_bytes=sum(array.size_bytes for array in sweep.arrays),
         core_seconds=sum(sweep.cost_seconds) + sweep.check_seconds,
         worker_peak_bytes=sweep.worker_peak_bytes,

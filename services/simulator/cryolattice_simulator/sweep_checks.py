@@ -79,12 +79,11 @@ class SweepChecks:
 
         The checks begin when these have ended: one worker imports abTEM while others go on.
         """
-        models = np.array([check.model for check in self.checks])
-        wanted = [bool(np.any((start <= models) & (models < stop))) for start, stop in tiles]
-        first, rest = (
-            [tile for tile, is_wanted in zip(tiles, wanted, strict=True) if is_wanted == chosen]
-            for chosen in (True, False)
-        )
+        models = [check.model for check in self.checks]
+        starts = [start for start, _ in tiles]
+        checked = set((np.searchsorted(starts, models, side="right") - 1).tolist())
+        first = [tiles[number] for number in sorted(checked)]
+        rest = [tile for number, tile in enumerate(tiles) if number not in checked]
         return [Round([*first, *rest]), Round(self.tiles, after=range(len(first)))]
 
     @property

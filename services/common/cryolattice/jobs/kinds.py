@@ -82,6 +82,11 @@ class Round:
     after: Collection[int] | None = None
 
 
+def all_tiles(rounds: Iterable[Round]) -> list[tuple[int, int]]:
+    """Return the tiles of all rounds; a tile's number is its place here."""
+    return [tile for some in rounds for tile in some.tiles]
+
+
 class TiledJob(Protocol):
     """A job whose arrays are filled tile by tile along their first axis."""
 

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from cryolattice.errors import InternalError, RayUnavailableError
 from cryolattice.jobs.context import JobContext
-from cryolattice.jobs.kinds import JobKind
+from cryolattice.jobs.kinds import JobKind, all_tiles
 from cryolattice.jobs.local_ray import init_ray, lent_address
 from cryolattice.jobs.tile_queue import TileQueue
 from cryolattice.jobs.tile_tally import TileTally
@@ -60,7 +60,7 @@ def run_tiles(context: JobContext, kind: JobKind, spec: Message, settings: Setti
     )
     tiled = task.load()
     output.create_arrays(tiled.attributes, tiled.arrays)
-    total = sum(len(some.tiles) for some in tiled.rounds)
+    total = len(all_tiles(tiled.rounds))
     finished = output.finished(total)
     reused = len(finished)
     context.progress(

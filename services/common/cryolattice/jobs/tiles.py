@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from cryolattice.errors import CryolatticeError
-from cryolattice.jobs.kinds import TiledJob
+from cryolattice.jobs.kinds import TiledJob, all_tiles
 from cryolattice.ledger.increments import CANDIDATE_SECONDS, TILE_SECONDS, Increments
 from cryolattice.store.writer import DatasetWriter
 
@@ -51,7 +51,7 @@ def compute_tile(tiled: TiledJob, writer: DatasetWriter, tile: int) -> Tile:
     Tile
         Without the bytes that it moved.
     """
-    start, stop = [bounds for some in tiled.rounds for bounds in some.tiles][tile]
+    start, stop = all_tiles(tiled.rounds)[tile]
     try:
         began = time.perf_counter()
         first_rows = {array.name: array.first_row for array in tiled.arrays}

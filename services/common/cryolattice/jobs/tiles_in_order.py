@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryolattice.jobs.context import JobContext
-from cryolattice.jobs.kinds import TiledJob
+from cryolattice.jobs.kinds import TiledJob, all_tiles
 from cryolattice.jobs.tiles import compute_tile
 from cryolattice.store.writer import DatasetWriter
 from cryolattice_api.common.v1 import job_pb2
@@ -21,7 +21,7 @@ def run_in_order(context: JobContext, tiled: TiledJob) -> int:
     """
     output = context.output
     output.create_arrays(tiled.attributes, tiled.arrays)
-    total = sum(len(some.tiles) for some in tiled.rounds)
+    total = len(all_tiles(tiled.rounds))
     finished = output.finished(total)
     done = reused = len(finished)
     context.count({("tiles", "reused"): reused})

@@ -11,9 +11,7 @@ from cryolattice.errors import InvalidInputError, MissingChunkError
 from cryolattice.store.bucket_store import BucketStore
 from cryolattice.store.checksums import BytesLike, Hasher
 from cryolattice.store.folder_store import FolderStore
-
-# how long a server may be away before hours of work are given up
-_PATIENCE_SECONDS = 120.0
+from cryolattice.store.obstore_objects import PATIENCE_SECONDS
 
 
 class ArrayStore(Protocol):
@@ -81,7 +79,7 @@ class ArrayStore(Protocol):
         """Yield what killed writers left and `list` does not show, as keys for `delete`."""
 
 
-def open_store(url: str, patience_seconds: float = _PATIENCE_SECONDS) -> ArrayStore:
+def open_store(url: str, patience_seconds: float = PATIENCE_SECONDS) -> ArrayStore:
     """Return the store at ``file:///folder`` (made when missing) or ``s3://bucket/prefix``.
 
     Parameters

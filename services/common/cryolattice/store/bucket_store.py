@@ -35,13 +35,14 @@ class BucketStore(ObjectsOfObstore):
         )
 
     def suspects(self, prefix: str, tags: Mapping[str, str]) -> list[str]:
-        """Return which objects have another ETag: what the server keeps whole is its to check."""
+        """Return which objects have another ETag, or none: what it keeps whole a server checks."""
         TRAFFIC.request("list")
         with self._failures():
             found = {
                 entry["path"]: str(entry["e_tag"])
                 for batch in obstore.list(self._objects, prefix=prefix)
                 for entry in batch
+                if entry["e_tag"]
             }
         return [key for key, tag in tags.items() if found.get(key) != tag]
 

@@ -18,6 +18,8 @@ from cryolattice.store.traffic import TRAFFIC, Operation
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+# how long a server may be away before hours of work are given up
+PATIENCE_SECONDS = 120.0
 # what is hashed comes in pieces: as large as most chunks, or threads wait for each other
 PIECE_BYTES = 1 << 22
 # what obstore tells of its attempts
@@ -35,7 +37,7 @@ class ObjectsOfObstore:
         How long a server may be away.
     """
 
-    def __init__(self, url: str, patience_seconds: float = 0.0) -> None:
+    def __init__(self, url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.url = url.rstrip("/")
         self._patience_seconds = patience_seconds
         self._objects = self._open()

@@ -222,8 +222,9 @@ class DatasetWriter:
 
     def _written(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return the hashes of what was written to arrays, and the tags in the store."""
-        written = {f"data.zarr/{key}": facts for key, facts in self._zarr.written.items()}
-        hashes, tags = ({name: facts[i] for name, facts in written.items()} for i in range(2))
+        hashes, tags = {}, {}
+        for key, (digest, tag) in self._zarr.written.items():
+            hashes[f"data.zarr/{key}"], tags[f"data.zarr/{key}"] = digest, tag
         return hashes, tags
 
     def finished(self, tile_count: int) -> set[int]:
