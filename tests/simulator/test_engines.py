@@ -219,7 +219,7 @@ def test_a_batch_gives_what_single_candidates_give(crystal: Structure) -> None:
     asked = Multislice(300.0, [18.8, 37.6], gpts=(64, 64), device="cpu")
     plan = FAST.plan(crystal, asked)
     work = BatchWorkspace(np, len(candidates), plan.gpts, plan.complex_dtype)
-    together = list(beams_of_batch(candidates, plan, work, work))
+    together = list(beams_of_batch(potential_slices(candidates, plan), plan, work, work))
     for candidate, beams in zip(candidates, together, strict=True):
         alone = FAST.exit_beams(candidate, asked)
         np.testing.assert_array_equal(beams.h, alone.h)

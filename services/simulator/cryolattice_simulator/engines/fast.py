@@ -28,6 +28,7 @@ from cryolattice_simulator.engines.settings import (
 from cryolattice_simulator.engines.slices import potential_slices
 from cryolattice_simulator.engines.workspaces import (
     BatchWorkspace,
+    Layout,
     Workspace,
     array_module,
     fftw_workspace,
@@ -36,6 +37,8 @@ from cryolattice_simulator.engines.workspaces import (
 
 # Of a GPU's memory that a batch may fill.
 _BATCH_BYTES = 4e9
+# Slices are made for several small batches at a time: calls cost more than their atoms.
+_POTENTIAL_POINTS = 2**16
 
 
 class FastEngine:
@@ -65,7 +68,7 @@ class FastEngine:
         whole, work = workspaces(plan, np, 1)
         spectra = propagate(transmission_functions(slices[None], plan, whole), plan, work)
         psi = np.zeros((len(plan.periods), *plan.gpts), plan.complex_dtype)
-        psi[:, work.h] = spectra[0].reshape(len(psi), -1, plan.gpts[1])
+        psi[:, *work.layout.orders] = spectra[0].reshape(len(psi), *work.spectrum.shape[1:])
         return psi
 
     def exit_beams(self, structure: Structure, settings: Multislice) -> ExitBeams:
@@ -89,8 +92,13 @@ class FastEngine:
         for _, group in groupby(structures, key=lambda structure: id(plan_of(structure))):
             alike = list(group)
             plan = plan_of(alike[0])
-            for batch in batched(alike, _batch_length(plan, xp)):
-                yield from beams_of_batch(batch, plan, *workspaces(plan, xp, len(batch)))
+            length = _batch_length(plan, xp)
+            batches = max(1, _POTENTIAL_POINTS // (length * math.prod(plan.gpts)))
+            for several in batched(alike, batches * length):
+                potential = potential_slices(several, plan, xp)
+                for first in range(0, len(several), length):
+                    batch = potential[first : first + length]
+                    yield from beams_of_batch(batch, plan, *workspaces(plan, xp, len(batch)))
 
 
 def workspaces(plan: Plan, xp: ModuleType, batch: int) -> tuple[Workspace, Workspace]:
@@ -98,7 +106,7 @@ def workspaces(plan: Plan, xp: ModuleType, batch: int) -> tuple[Workspace, Works
     if xp is not np:
         both = BatchWorkspace(xp, batch, plan.gpts, plan.complex_dtype)
         return both, both
-    limit = _grid(plan).greatest_h
+    limit = _grid(plan).greatest_k
     return (
         fftw_workspace(plan.gpts, plan.complex_dtype, None, batch),
         fftw_workspace(plan.gpts, plan.complex_dtype, limit, batch),
@@ -106,11 +114,10 @@ def workspaces(plan: Plan, xp: ModuleType, batch: int) -> tuple[Workspace, Works
 
 
 def beams_of_batch(
-    structures: Sequence[Structure], plan: Plan, whole: Workspace, work: Workspace
+    potential: Any, plan: Plan, whole: Workspace, work: Workspace
 ) -> Iterator[ExitBeams]:
-    """Simulate crystals of one plan together, in workspaces of as many waves."""
+    """Simulate crystals together from their slices, in workspaces of as many waves."""
     xp = _library(work)
-    potential = potential_slices(structures, plan, xp)
     psi = propagate(transmission_functions(potential, plan, whole), plan, work, (plan.h, plan.k))
     yield from map(plan.beams, psi if xp is np else xp.asnumpy(psi))
 
@@ -128,11 +135,11 @@ def transmission_functions(potential: Any, plan: Plan, work: Workspace) -> list[
 
     Returns
     -------
-    list of array, each as `work.stored`
+    list of array, each as `work.wave`
     """
     xp = _library(work)
     sigma = interaction_per_volt_angstrom(plan.settings.energy_kev)
-    limit = xp.asarray(_band(_grid(plan), plan.dtype))
+    limit = xp.asarray(_band(_grid(plan), work.layout, plan.dtype))
     found = []
     for s in range(potential.shape[1]):
         phase = (sigma * potential[:, s]).astype(potential.dtype)
@@ -144,7 +151,7 @@ def transmission_functions(potential: Any, plan: Plan, work: Workspace) -> list[
         work.forward()
         work.spectrum *= limit
         work.backward()
-        found.append(work.stored.copy())
+        found.append(work.wave.copy())
     return found
 
 
@@ -181,23 +188,19 @@ def propagate(
             plan.slice_angstrom,
             settings.energy_kev,
             settings.tilt,
-            work.h.tobytes(),
+            work.layout,
             plan.complex_dtype,
             batch if xp is np else 1,
         )
     )
-    place = np.arange(rows * columns)
-    if beams is not None:
-        row = np.empty(plan.gpts[0], dtype=np.int64)
-        row[work.h] = np.arange(rows)
-        place = row[beams[0]] * columns + beams[1] % columns
+    place = np.arange(rows * columns) if beams is None else work.layout.places(*beams)
     place = xp.asarray(place)
     psi = xp.empty((batch, len(plan.periods), len(place)), plan.complex_dtype)
     plane = {int(n) * plan.slices: i for i, n in enumerate(plan.periods)}
     last = plan.all_slices
-    work.stored[...] = work.carrier
+    work.wave[...] = work.carrier
     for passed, transmitted in enumerate(islice(cycle(transmission), last), 1):
-        work.stored *= transmitted
+        work.wave *= transmitted
         work.forward()
         work.spectrum *= step
         if passed in plane:
@@ -220,9 +223,9 @@ def smallest_grid(length_angstrom: float, sampling_angstrom: float) -> int:
 
 
 @lru_cache(maxsize=16)
-def _band(grid: Grid, dtype: str) -> NDArray[np.floating]:
-    """Band limit; the FFTs do not divide by their length: this does."""
-    return np.asarray(aperture(grid) / np.prod(grid.gpts), dtype=dtype)
+def _band(grid: Grid, layout: Layout, dtype: str) -> NDArray[np.floating]:
+    """Band limit in a spectrum; the FFTs do not divide by their length: this does."""
+    return np.asarray(aperture(grid)[layout.orders] / np.prod(grid.gpts), dtype=dtype)
 
 
 @lru_cache(maxsize=16)
@@ -231,15 +234,15 @@ def _step(
     slice_angstrom: float,
     energy_kev: float,
     tilt_mrad: tuple[float, float],
-    rows: bytes,
+    layout: Layout,
     dtype: str,
     times: int,
 ) -> NDArray[np.complexfloating]:
-    """Propagator in the rows of a workspace, divided by the length of the FFTs.
+    """Propagator in a spectrum, divided by the length of the FFTs.
 
     On a CPU it is there for each wave: numpy's products of one shape take half the time.
     """
-    step = propagator(grid, slice_angstrom, energy_kev, tilt_mrad)[np.frombuffer(rows, np.int64)]
+    step = propagator(grid, slice_angstrom, energy_kev, tilt_mrad)[layout.orders]
     return np.tile((step / np.prod(grid.gpts)).astype(dtype), (times, 1, 1))
 
 

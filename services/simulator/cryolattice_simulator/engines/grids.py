@@ -43,9 +43,9 @@ class Grid(NamedTuple):
         return float(BAND_LIMIT_SHARE / 2 / (edges / self.gpts).max())
 
     @property
-    def greatest_h(self) -> int:
-        """Greatest order along a within the band limit."""
-        return int(self.limit_per_angstrom * float(np.linalg.norm(self.a_angstrom)) + 1e-9)
+    def greatest_k(self) -> int:
+        """Greatest order along b within the band limit."""
+        return int(self.limit_per_angstrom * float(np.linalg.norm(self.b_angstrom)) + 1e-9)
 
 
 @lru_cache(maxsize=16)

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import ExitBeams
-from cryolattice_simulator.engines.workspaces import (
-    FftwWorkspace,
-    fftw_workspace,
-    waves_together,
-)
+from cryolattice_simulator.engines.workspaces import fftw_workspace, waves_together
 from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_lenses
 
 
@@ -43,11 +39,10 @@ class ImageStack:
         transfer = transfer.astype(beams.psi.dtype)
         self._first = np.cumsum([0, *(len(weights) for _, weights in parts[:-1])])
         self.shape = shape or alias_free_shape(beams)[::-1]
-        self._most = int(np.abs(beams.h).max(initial=0))
-        # the first row of the workspace's spectrum is -most
-        rows = self._workspace(str(transfer.dtype), len(transfer)).spectrum.shape[-2]
-        self._place = (beams.h + self._most) * self.shape[1] + beams.k % self.shape[1]
-        self._transfer = np.zeros((len(transfer), rows, self.shape[1]), transfer.dtype)
+        self._most = int(np.abs(beams.k).max(initial=0))
+        work = self._workspace(str(transfer.dtype), len(transfer))
+        self._place = work.layout.places(beams.h, beams.k)
+        self._transfer = np.zeros((len(transfer), *work.spectrum.shape[1:]), transfer.dtype)
         self._transfer.reshape(len(transfer), -1)[:, self._place] = transfer
 
     def images(
@@ -72,36 +67,29 @@ class ImageStack:
         if out is None:
             out = np.empty((len(psi), len(self._first), *self.shape), psi.real.dtype)
         work = self._workspace(str(psi.dtype), len(self._transfer))
+        batch = len(work.wave)
         # one for each wave of the workspace: numpy's products of one shape take half the time
         spectrum = np.zeros(work.spectrum.shape, psi.dtype)
-        modulus = np.empty(work.stored.shape, out.dtype)
+        modulus = np.empty(work.wave.shape, out.dtype)
+        steps = [
+            (first, self._transfer[first : first + batch])
+            for first in range(0, len(self._transfer), batch)
+        ]
         spread = len(self._transfer) > len(self._first)
         coherent = np.empty((len(self._transfer), *self.shape), out.dtype) if spread else None
         for plane, values in zip(out, psi, strict=True):
             spectrum[0].reshape(-1)[self._place] = values
             spectrum[1:] = spectrum[0]
-            if coherent is None:
-                self._coherent_images(spectrum, plane, work, modulus)
-            else:
-                self._coherent_images(spectrum, coherent, work, modulus)
+            squares = plane if coherent is None else coherent
+            for first, some in steps:
+                count = len(some)
+                np.multiply(some, spectrum[:count], out=work.spectrum[:count])
+                work.backward()
+                np.abs(work.wave, out=modulus)
+                np.square(modulus[:count], out=squares[first : first + count])
+            if coherent is not None:
                 np.add.reduceat(coherent, self._first, axis=0, out=plane)
         return out
-
-    def _coherent_images(
-        self,
-        spectrum: NDArray[np.complexfloating],
-        out: NDArray[np.floating],
-        work: FftwWorkspace,
-        modulus: NDArray[np.floating],
-    ) -> None:
-        batch = len(work.stored)
-        for first in range(0, len(out), batch):
-            some = self._transfer[first : first + batch]
-            np.multiply(some, spectrum[: len(some)], out=work.spectrum[: len(some)])
-            work.backward()
-            # without gaps between rows calls are faster
-            np.abs(work.stored, out=modulus)
-            np.square(modulus[: len(some), :, : self.shape[1]], out=out[first : first + batch])
 
     def _workspace(self, dtype: str, lenses: int) -> FftwWorkspace:
         return fftw_workspace(

@@ -9,7 +9,7 @@ from functools import cache, cached_property, lru_cache
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from cryolattice.errors import InvalidInputError
 # Plans of common grids, made by tools/plan_fftw.py. Where the processor or FFTW is another kind,
 # they do not apply and plans are estimated.
 WISDOM = Path(__file__).with_name("fftw_wisdom.txt")
-# From so many columns on, rows get an odd number of cache lines: at 128 points a pass along x takes
-# two thirds of the time.
+# Rows of spectra come in such numbers: FFTW takes as many at once, and others twice as long.
+_ROWS = 4
+# From so many columns on, rows halfway get an odd number of cache lines.
 _PADDED = 128
 _CACHE_LINE = 64
 # Of waves that are transformed together: calls cost less, and they must stay in the cache.
@@ -44,26 +45,50 @@ def fftw() -> ModuleType:
     return pyfftw
 
 
+class Layout(NamedTuple):
+    """Where the orders of a grid lie in a spectrum.
+
+    As the FFT leaves them, or, with a first order of b, along b from that row on.
+    """
+
+    gpts: tuple[int, int]
+    rows: int
+    first_k: int | None = None
+
+    @property
+    def orders(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Orders h and k of the spectrum, each modulo the grid; they broadcast to its shape."""
+        h, k = (np.arange(n) for n in self.gpts)
+        if self.first_k is None:
+            return h[:, None], k[None, :]
+        return h[None, :], (self.first_k + np.arange(self.rows))[:, None] % self.gpts[1]
+
+    def places(self, h: NDArray[np.int64], k: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices of orders in the flattened spectrum."""
+        nx, ny = self.gpts
+        if self.first_k is None:
+            return h % nx * ny + k % ny
+        return (k - self.first_k) % ny * nx + h % nx
+
+
 class Workspace(Protocol):
     """Waves on a grid and their spectra, transformed without normalisation.
 
     Attributes
     ----------
-    stored : array, shape (batch, nx, columns)
-        Waves in real space, times `carrier`; what lies beyond ny columns is 0.
     wave : array, shape (batch, nx, ny)
-        The waves within `stored`.
-    spectrum : array, shape (batch, rows, ny)
-        In Fourier space; its rows are the orders `h`, its columns those of the FFT.
-    h : ndarray of int, shape (rows,)
-    carrier : array, shape (nx, 1)
+        In real space, times `carrier`.
+    spectrum : array, shape (batch, rows, columns)
+        In Fourier space.
+    layout : Layout
+        Of the spectrum.
+    carrier : array, shape (ny,)
         What an entrance wave of 1 is stored as.
     """
 
-    stored: Any
     wave: Any
     spectrum: Any
-    h: NDArray[np.int64]
+    layout: Layout
     carrier: Any
 
     def forward(self) -> None:
@@ -78,32 +103,34 @@ class FftwWorkspace:
 
     Each has plans of its own, so that it gets the same bits alone and beside others.
 
-    With a greatest order c, only the rows within the band limit are transformed along y. To make
-    them the first rows of the array, waves carry the factor exp(2 pi i c x / n): order h lies in
-    row h + c.
+    Spectra lie with b along rows: of the two passes of a transform, the one that crosses rows
+    writes what it finds as rows of the other array, which takes FFTW two thirds of the time of
+    leaving it where it was.
 
-    Passes along y go from one array to another, which FFTW does faster than in place. On the way
-    back they fill the first rows of one whose others stay 0.
+    With a greatest order c along b, only orders within the band limit are transformed along a. To
+    make them the first ones, waves carry the factor exp(2 pi i c y / n): order k lies in row k + c.
     """
 
     def __init__(
         self,
         gpts: tuple[int, int],
         dtype: str,
-        greatest_h: int | None = None,
+        greatest_k: int | None = None,
         batch: int = 1,
         effort: str = "FFTW_ESTIMATE",
     ) -> None:
         nx, ny = gpts
-        c = 0 if greatest_h is None else min(greatest_h, (nx - 1) // 2)
-        self.h = orders(nx) if greatest_h is None else np.arange(-c, c + 1)
-        self.carrier = np.exp(2j * np.pi * c * np.arange(nx) / nx)[:, None].astype(dtype)
+        c = 0 if greatest_k is None else min(greatest_k, (ny - 1) // 2)
+        rows = ny if greatest_k is None else min(-(-(2 * c + 1) // _ROWS) * _ROWS, ny)
+        self.layout = Layout(gpts, rows, -c)
+        self.carrier = np.exp(2j * np.pi * c * np.arange(ny) / ny).astype(dtype)
         self._effort = effort
-        shape = (batch, nx, ny + _padding(ny, np.dtype(dtype).itemsize))
-        self.stored: Any = fftw().zeros_aligned(shape, dtype)
-        self.spectrum: Any = fftw().zeros_aligned((batch, len(self.h), ny), dtype)
-        self._filled: Any = fftw().zeros_aligned(shape, dtype)[..., :ny]
-        self.wave: Any = self.stored[..., :ny]
+        self.wave: Any = fftw().zeros_aligned((batch, nx, ny), dtype)
+        self.spectrum: Any = fftw().zeros_aligned((batch, rows, nx), dtype)
+        # halfway, forward and backward; in the latter, rows beyond the band limit stay 0
+        itemsize = np.dtype(dtype).itemsize
+        self._orders_of_b = fftw().zeros_aligned((nx, ny + _padding(ny, itemsize)), dtype)[:, :ny]
+        self._points_of_a = fftw().zeros_aligned((ny, nx + _padding(nx, itemsize)), dtype)[:, :nx]
 
     def forward(self) -> None:
         """Transform `wave` into `spectrum`; `wave` is lost."""
@@ -117,25 +144,27 @@ class FftwWorkspace:
 
     @cached_property
     def _forward(self) -> list[Callable[[], None]]:
-        rows = len(self.h)
+        halfway = self._orders_of_b
+        within = halfway[:, : self.spectrum.shape[1]]
         return [
             execute
             for wave, spectrum in zip(self.wave, self.spectrum, strict=True)
             for execute in (
-                self._pass(wave, wave, 0, "FORWARD"),
-                self._pass(wave[:rows], spectrum, 1, "FORWARD"),
+                self._pass(wave, halfway, 1, "FORWARD"),
+                self._pass(within, spectrum.T, 0, "FORWARD"),
             )
         ]
 
     @cached_property
     def _backward(self) -> list[Callable[[], None]]:
-        rows = len(self.h)
+        halfway = self._points_of_a
+        within = halfway[: self.spectrum.shape[1]]
         return [
             execute
-            for wave, filled, spectrum in zip(self.wave, self._filled, self.spectrum, strict=True)
+            for wave, spectrum in zip(self.wave, self.spectrum, strict=True)
             for execute in (
-                self._pass(spectrum, filled[:rows], 1, "BACKWARD"),
-                self._pass(filled, wave, 0, "BACKWARD"),
+                self._pass(spectrum, within, 1, "BACKWARD"),
+                self._pass(halfway, wave.T, 0, "BACKWARD"),
             )
         ]
 
@@ -151,20 +180,18 @@ class BatchWorkspace:
     def __init__(self, xp: ModuleType, batch: int, gpts: tuple[int, int], dtype: str) -> None:
         # cupyx.scipy.fft has the functions of scipy.fft
         self._fft = import_module("scipy.fft" if xp is np else "cupyx.scipy.fft")
-        self.h = orders(gpts[0])
-        self.carrier = xp.ones((gpts[0], 1), dtype)
-        self.stored: Any = xp.zeros((batch, *gpts), dtype)
-        self.wave: Any = self.stored
-        self.spectrum: Any = self.stored
+        self.layout = Layout(gpts, gpts[0])
+        self.carrier = xp.ones(gpts[1], dtype)
+        self.wave: Any = xp.zeros((batch, *gpts), dtype)
+        self.spectrum: Any = self.wave
 
     def forward(self) -> None:
         """Transform `wave` into `spectrum`; `wave` is lost."""
-        self.spectrum = self._fft.fft2(self.stored, overwrite_x=True)
+        self.spectrum = self._fft.fft2(self.wave, overwrite_x=True)
 
     def backward(self) -> None:
         """Transform `spectrum` into `wave`."""
-        self.stored = self._fft.ifft2(self.spectrum, norm="forward", overwrite_x=True)
-        self.wave = self.stored
+        self.wave = self._fft.ifft2(self.spectrum, norm="forward", overwrite_x=True)
 
 
 def waves_together(gpts: tuple[int, int]) -> int:
@@ -174,23 +201,18 @@ def waves_together(gpts: tuple[int, int]) -> int:
 
 
 def _padding(columns: int, itemsize: int) -> int:
-    """Columns to add so that a pass along x does not meet the same few sets of the cache."""
+    """Columns to add so that a pass across rows does not meet the same few sets of the cache."""
     if columns < _PADDED:
         return 0
     lines = -(-columns * itemsize // _CACHE_LINE) | 1
     return lines * _CACHE_LINE // itemsize - columns
 
 
-def orders(n: int) -> NDArray[np.int64]:
-    """Orders along an axis of n points, as the FFT counts them."""
-    return np.rint(np.fft.fftfreq(n) * n).astype(np.int64)
-
-
 def fftw_workspace(
-    gpts: tuple[int, int], dtype: str, greatest_h: int | None = None, batch: int = 1
+    gpts: tuple[int, int], dtype: str, greatest_k: int | None = None, batch: int = 1
 ) -> FftwWorkspace:
     """Return this thread's workspace for a grid."""
-    return _of_thread(threading.get_ident(), gpts, dtype, greatest_h, batch)
+    return _of_thread(threading.get_ident(), gpts, dtype, greatest_k, batch)
 
 
 @lru_cache(maxsize=32)
@@ -198,10 +220,10 @@ def _of_thread(
     _thread: int,
     gpts: tuple[int, int],
     dtype: str,
-    greatest_h: int | None,
+    greatest_k: int | None,
     batch: int,
 ) -> FftwWorkspace:
-    return FftwWorkspace(gpts, dtype, greatest_h, batch)
+    return FftwWorkspace(gpts, dtype, greatest_k, batch)
 
 
 @cache
