@@ -24,13 +24,13 @@ def main() -> None:
     fftw().forget_wisdom()
     for side in SIDES:
         start = time.perf_counter()
-        limit = Grid.of((side, side), np.eye(3)).greatest_k
-        for greatest_k in (None, limit):
-            work = FftwWorkspace((side, side), "complex64", greatest_k, effort="FFTW_PATIENT")
+        limit = Grid.of((side, side), np.eye(3)).greatest_orders
+        for greatest in (None, limit):
+            work = FftwWorkspace((side, side), "complex64", greatest, effort="FFTW_PATIENT")
             work.forward()
             work.backward()
-        for greatest_k in (int((1 / 3 - TAPER_SHARE) * side), (side - 1) // 4):
-            FftwWorkspace((side, side), "complex64", greatest_k, effort="FFTW_PATIENT").backward()
+        for most in (int((1 / 3 - TAPER_SHARE) * side), (side - 1) // 4):
+            FftwWorkspace((side, side), "complex64", (most, most), effort="FFTW_PATIENT").backward()
         print(f"{side} x {side}: {time.perf_counter() - start:.1f} s")
     _, single, _ = fftw().export_wisdom()
     WISDOM.write_bytes(single)

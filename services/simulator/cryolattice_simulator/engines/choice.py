@@ -11,7 +11,7 @@ from cryolattice_simulator.engines.settings import Multislice
 
 ENGINE_NAMES = ("fast", "abtem")
 # Raised whenever the same question gets other numbers from the fast engine.
-FAST_REVISION = "3"
+FAST_REVISION = "4"
 
 
 class Choice(NamedTuple):

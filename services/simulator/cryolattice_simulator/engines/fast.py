@@ -68,7 +68,8 @@ class FastEngine:
         whole, work = workspaces(plan, np, 1)
         spectra = propagate(transmission_functions(slices[None], plan, whole), plan, work)
         psi = np.zeros((len(plan.periods), *plan.gpts), plan.complex_dtype)
-        psi[:, *work.layout.orders] = spectra[0].reshape(len(psi), *work.spectrum.shape[1:])
+        h, k = work.layout.orders
+        psi[:, h, k] = spectra[0].reshape(len(psi), *work.band.shape[1:])
         return psi
 
     def exit_beams(self, structure: Structure, settings: Multislice) -> ExitBeams:
@@ -106,7 +107,7 @@ def workspaces(plan: Plan, xp: ModuleType, batch: int) -> tuple[Workspace, Works
     if xp is not np:
         both = BatchWorkspace(xp, batch, plan.gpts, plan.complex_dtype)
         return both, both
-    limit = _grid(plan).greatest_k
+    limit = _grid(plan).greatest_orders
     return (
         fftw_workspace(plan.gpts, plan.complex_dtype, None, batch),
         fftw_workspace(plan.gpts, plan.complex_dtype, limit, batch),
@@ -131,7 +132,7 @@ def transmission_functions(potential: Any, plan: Plan, work: Workspace) -> list[
         V angstrom.
     plan : Plan
     work : Workspace
-        With a carrier of 1 and all rows; overwritten. Its library computes.
+        With a carrier of 1 and all orders; overwritten. Its library computes.
 
     Returns
     -------
@@ -149,7 +150,7 @@ def transmission_functions(potential: Any, plan: Plan, work: Workspace) -> list[
             xp.cos(phase, out=work.wave.real)
             xp.sin(phase, out=work.wave.imag)
         work.forward()
-        work.spectrum *= limit
+        work.band *= limit
         work.backward()
         found.append(work.wave.copy())
     return found
@@ -176,12 +177,12 @@ def propagate(
     Returns
     -------
     array, shape (batch, planes, beams)
-        Fourier coefficients, psi_00 = 1 at the entrance; all of `work.spectrum`, row by row,
+        Fourier coefficients, psi_00 = 1 at the entrance; all of `work.band`, row by row,
         without `beams`.
     """
     xp = _library(work)
     settings = plan.settings
-    batch, rows, columns = work.spectrum.shape
+    batch = len(work.wave)
     step = xp.asarray(
         _step(
             _grid(plan),
@@ -193,7 +194,7 @@ def propagate(
             batch if xp is np else 1,
         )
     )
-    place = np.arange(rows * columns) if beams is None else work.layout.places(*beams)
+    place = np.arange(work.band[0].size) if beams is None else work.layout.places(*beams)
     place = xp.asarray(place)
     psi = xp.empty((batch, len(plan.periods), len(place)), plan.complex_dtype)
     plane = {int(n) * plan.slices: i for i, n in enumerate(plan.periods)}
@@ -202,7 +203,7 @@ def propagate(
     for passed, transmitted in enumerate(islice(cycle(transmission), last), 1):
         work.wave *= transmitted
         work.forward()
-        work.spectrum *= step
+        work.band *= step
         if passed in plane:
             kept = work.spectrum.reshape(batch, -1)
             psi[:, plane[passed]] = kept.take(place, axis=-1)

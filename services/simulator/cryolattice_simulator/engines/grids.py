@@ -43,9 +43,10 @@ class Grid(NamedTuple):
         return float(BAND_LIMIT_SHARE / 2 / (edges / self.gpts).max())
 
     @property
-    def greatest_k(self) -> int:
-        """Greatest order along b within the band limit."""
-        return int(self.limit_per_angstrom * float(np.linalg.norm(self.b_angstrom)) + 1e-9)
+    def greatest_orders(self) -> tuple[int, int]:
+        """Greatest orders along a and b within the band limit."""
+        h, k = np.linalg.norm([self.a_angstrom, self.b_angstrom], axis=1) * self.limit_per_angstrom
+        return int(h + 1e-9), int(k + 1e-9)
 
 
 @lru_cache(maxsize=16)

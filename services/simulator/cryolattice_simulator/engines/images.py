@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryolattice_simulator.beams import ExitBeams
-from cryolattice_simulator.engines.workspaces import fftw_workspace, waves_together
+from cryolattice_simulator.engines.workspaces import (
+    FftwWorkspace,
+    fftw_workspace,
+    waves_together,
+)
 from cryolattice_simulator.imaging import Lens, alias_free_shape, coherent_lenses
 
 
@@ -39,10 +43,11 @@ class ImageStack:
         transfer = transfer.astype(beams.psi.dtype)
         self._first = np.cumsum([0, *(len(weights) for _, weights in parts[:-1])])
         self.shape = shape or alias_free_shape(beams)[::-1]
-        self._most = int(np.abs(beams.k).max(initial=0))
+        h, k = (int(np.abs(order).max(initial=0)) for order in (beams.h, beams.k))
+        self._greatest = h, k
         work = self._workspace(str(transfer.dtype), len(transfer))
         self._place = work.layout.places(beams.h, beams.k)
-        self._transfer = np.zeros((len(transfer), *work.spectrum.shape[1:]), transfer.dtype)
+        self._transfer = np.zeros((len(transfer), *work.band.shape[1:]), transfer.dtype)
         self._transfer.reshape(len(transfer), -1)[:, self._place] = transfer
 
     def images(
@@ -69,7 +74,7 @@ class ImageStack:
         work = self._workspace(str(psi.dtype), len(self._transfer))
         batch = len(work.wave)
         # one for each wave of the workspace: numpy's products of one shape take half the time
-        spectrum = np.zeros(work.spectrum.shape, psi.dtype)
+        spectrum = np.zeros(work.band.shape, psi.dtype)
         modulus = np.empty(work.wave.shape, out.dtype)
         steps = [
             (first, self._transfer[first : first + batch])
@@ -83,7 +88,7 @@ class ImageStack:
             squares = plane if coherent is None else coherent
             for first, some in steps:
                 count = len(some)
-                np.multiply(some, spectrum[:count], out=work.spectrum[:count])
+                np.multiply(some, spectrum[:count], out=work.band[:count])
                 work.backward()
                 np.abs(work.wave, out=modulus)
                 np.square(modulus[:count], out=squares[first : first + count])
@@ -93,5 +98,5 @@ class ImageStack:
 
     def _workspace(self, dtype: str, lenses: int) -> FftwWorkspace:
         return fftw_workspace(
-            self.shape, dtype, self._most, min(lenses, waves_together(self.shape))
+            self.shape, dtype, self._greatest, min(lenses, waves_together(self.shape))
         )

@@ -19,10 +19,11 @@ from cryolattice.errors import InvalidInputError
 # Plans of common grids, made by tools/plan_fftw.py. Where the processor or FFTW is another kind,
 # they do not apply and plans are estimated.
 WISDOM = Path(__file__).with_name("fftw_wisdom.txt")
-# Rows of spectra come in such numbers: FFTW takes as many at once, and others twice as long.
-_ROWS = 4
-# From so many columns on, rows halfway get an odd number of cache lines.
-_PADDED = 128
+# Orders that are kept come in such numbers: FFTW takes as many at once, and others twice as long.
+_TOGETHER = 4
+# Grids of so many points and more are transformed along rows first, through arrays whose rows have
+# an odd number of cache lines: others meet the same few sets of the cache again and again.
+_LARGE = 128
 _CACHE_LINE = 64
 # Of waves that are transformed together: calls cost less, and they must stay in the cache.
 _POINTS_IN_CACHE = 6 * 64**2
@@ -46,29 +47,31 @@ def fftw() -> ModuleType:
 
 
 class Layout(NamedTuple):
-    """Where the orders of a grid lie in a spectrum.
+    """Where the orders of a grid lie in the first rows of a spectrum: from some orders on.
 
-    As the FFT leaves them, or, with a first order of b, along b from that row on.
+    Rows are orders of a, or of b where the spectrum is transposed.
     """
 
     gpts: tuple[int, int]
     rows: int
-    first_k: int | None = None
+    first_h: int = 0
+    first_k: int = 0
+    transposed: bool = False
 
     @property
     def orders(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Orders h and k of the spectrum, each modulo the grid; they broadcast to its shape."""
-        h, k = (np.arange(n) for n in self.gpts)
-        if self.first_k is None:
-            return h[:, None], k[None, :]
-        return h[None, :], (self.first_k + np.arange(self.rows))[:, None] % self.gpts[1]
+        """Orders h and k, modulo the grid; they broadcast to (rows, columns)."""
+        nx, ny = self.gpts
+        h, k = (self.first_h + np.arange(nx)) % nx, (self.first_k + np.arange(ny)) % ny
+        if self.transposed:
+            return h[None, :], k[: self.rows, None]
+        return h[: self.rows, None], k[None, :]
 
     def places(self, h: NDArray[np.int64], k: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the indices of orders in the flattened spectrum."""
         nx, ny = self.gpts
-        if self.first_k is None:
-            return h % nx * ny + k % ny
-        return (k - self.first_k) % ny * nx + h % nx
+        h, k = (h - self.first_h) % nx, (k - self.first_k) % ny
+        return k * nx + h if self.transposed else h * ny + k
 
 
 class Workspace(Protocol):
@@ -78,24 +81,27 @@ class Workspace(Protocol):
     ----------
     wave : array, shape (batch, nx, ny)
         In real space, times `carrier`.
-    spectrum : array, shape (batch, rows, columns)
+    spectrum : array, shape (batch, nx, ny), or transposed (batch, ny, nx)
         In Fourier space.
+    band : array, shape (batch, rows, ny or nx)
+        The first rows of `spectrum`: all that `forward` fills.
     layout : Layout
-        Of the spectrum.
-    carrier : array, shape (ny,)
+        Of the band.
+    carrier : array that broadcasts to (nx, ny)
         What an entrance wave of 1 is stored as.
     """
 
     wave: Any
     spectrum: Any
+    band: Any
     layout: Layout
     carrier: Any
 
     def forward(self) -> None:
-        """Transform `wave` into `spectrum`; `wave` is lost."""
+        """Transform `wave` into `band`; `wave` is lost."""
 
     def backward(self) -> None:
-        """Transform `spectrum` into `wave`."""
+        """Transform `spectrum`, 0 beyond the band limit, into `wave`."""
 
 
 class FftwWorkspace:
@@ -103,72 +109,96 @@ class FftwWorkspace:
 
     Each has plans of its own, so that it gets the same bits alone and beside others.
 
-    Spectra lie with b along rows: of the two passes of a transform, the one that crosses rows
-    writes what it finds as rows of the other array, which takes FFTW two thirds of the time of
-    leaving it where it was.
+    Where FFTW crosses rows, it takes two thirds of the time if it writes what it finds as rows of
+    another array. So the second pass of a transform does, and on small grids the first one too; on
+    others it goes along rows, and the spectrum is transposed.
 
-    With a greatest order c along b, only orders within the band limit are transformed along a. To
-    make them the first ones, waves carry the factor exp(2 pi i c y / n): order k lies in row k + c.
+    With greatest orders c, the second pass forward and the first pass back leave out what lies
+    beyond them. To make the others the first ones, waves carry the factor exp(2 pi i c x / n) along
+    a and b: order h is the one in place h + c.
     """
 
     def __init__(
         self,
         gpts: tuple[int, int],
         dtype: str,
-        greatest_k: int | None = None,
+        greatest: tuple[int, int] | None = None,
         batch: int = 1,
         effort: str = "FFTW_ESTIMATE",
     ) -> None:
         nx, ny = gpts
-        c = 0 if greatest_k is None else min(greatest_k, (ny - 1) // 2)
-        rows = ny if greatest_k is None else min(-(-(2 * c + 1) // _ROWS) * _ROWS, ny)
-        self.layout = Layout(gpts, rows, -c)
-        self.carrier = np.exp(2j * np.pi * c * np.arange(ny) / ny).astype(dtype)
+        h, k = greatest or (None, None)
+        (first_h, within_h), (first_k, within_k) = _kept(h, nx), _kept(k, ny)
+        self._crosses_twice = max(gpts) < _LARGE
+        self._within_k = within_k
         self._effort = effort
+        rows = within_h if self._crosses_twice else within_k
+        self.layout = Layout(gpts, rows, first_h, first_k, not self._crosses_twice)
+        along_a = np.exp(-2j * np.pi * first_h * np.arange(nx) / nx)
+        along_b = np.exp(-2j * np.pi * first_k * np.arange(ny) / ny)
+        self.carrier = np.outer(along_a, along_b).astype(dtype)
         self.wave: Any = fftw().zeros_aligned((batch, nx, ny), dtype)
-        self.spectrum: Any = fftw().zeros_aligned((batch, rows, nx), dtype)
-        # halfway, forward and backward; in the latter, rows beyond the band limit stay 0
-        itemsize = np.dtype(dtype).itemsize
-        self._orders_of_b = fftw().zeros_aligned((nx, ny + _padding(ny, itemsize)), dtype)[:, :ny]
-        self._points_of_a = fftw().zeros_aligned((ny, nx + _padding(nx, itemsize)), dtype)[:, :nx]
+        shape = (nx, ny) if self._crosses_twice else (ny, nx)
+        self.spectrum: Any = fftw().zeros_aligned((batch, *shape), dtype)
+        self.band: Any = self.spectrum[:, :rows]
 
     def forward(self) -> None:
-        """Transform `wave` into `spectrum`; `wave` is lost."""
+        """Transform `wave` into `band`; `wave` is lost."""
         for execute in self._forward:
             execute()
 
     def backward(self) -> None:
-        """Transform `spectrum` into `wave`."""
+        """Transform `spectrum`, 0 beyond the band limit, into `wave`."""
         for execute in self._backward:
             execute()
 
     @cached_property
     def _forward(self) -> list[Callable[[], None]]:
-        halfway = self._orders_of_b
-        within = halfway[:, : self.spectrum.shape[1]]
+        halfway = self._halfway(self.spectrum.shape[:0:-1])
+        within = halfway[:, : self.band.shape[1]]
+        first = self._cross if self._crosses_twice else self._follow
         return [
             execute
-            for wave, spectrum in zip(self.wave, self.spectrum, strict=True)
+            for wave, band in zip(self.wave, self.band, strict=True)
             for execute in (
-                self._pass(wave, halfway, 1, "FORWARD"),
-                self._pass(within, spectrum.T, 0, "FORWARD"),
+                first(wave, halfway, "FORWARD"),
+                self._cross(within, band, "FORWARD"),
             )
         ]
 
     @cached_property
     def _backward(self) -> list[Callable[[], None]]:
-        halfway = self._points_of_a
-        within = halfway[: self.spectrum.shape[1]]
+        halfway = self._halfway(self.wave.shape[:0:-1])
+        # beyond, all stays 0
+        within = halfway[: self._within_k]
+        if self._crosses_twice:
+            first, kept = self._cross, self.spectrum[:, :, : self._within_k]
+        else:
+            first, kept = self._follow, self.band
         return [
             execute
-            for wave, spectrum in zip(self.wave, self.spectrum, strict=True)
+            for wave, orders in zip(self.wave, kept, strict=True)
             for execute in (
-                self._pass(spectrum, within, 1, "BACKWARD"),
-                self._pass(halfway, wave.T, 0, "BACKWARD"),
+                first(orders, within, "BACKWARD"),
+                self._cross(halfway, wave, "BACKWARD"),
             )
         ]
 
-    def _pass(self, source: Any, target: Any, axis: int, direction: str) -> Callable[[], None]:
+    def _halfway(self, shape: tuple[int, int]) -> NDArray[Any]:
+        rows, columns = shape
+        dtype = self.wave.dtype
+        padded = (rows, columns + _padding(columns, dtype.itemsize))
+        return np.asarray(fftw().zeros_aligned(padded, dtype)[:, :columns])
+
+    def _follow(self, source: Any, target: Any, direction: str) -> Callable[[], None]:
+        """Plan the transforms of an array's rows into those of another."""
+        return self._plan(source, target, 1, direction)
+
+    def _cross(self, source: Any, target: Any, direction: str) -> Callable[[], None]:
+        """Plan the transforms of an array's columns into the rows of another."""
+        return self._plan(source, target.T, 0, direction)
+
+    def _plan(self, source: Any, target: Any, axis: int, direction: str) -> Callable[[], None]:
         plan = fftw().FFTW(source, target, (axis,), f"FFTW_{direction}", (self._effort,), threads=1)
         execute: Callable[[], None] = plan.execute
         return execute
@@ -181,13 +211,14 @@ class BatchWorkspace:
         # cupyx.scipy.fft has the functions of scipy.fft
         self._fft = import_module("scipy.fft" if xp is np else "cupyx.scipy.fft")
         self.layout = Layout(gpts, gpts[0])
-        self.carrier = xp.ones(gpts[1], dtype)
+        self.carrier = xp.ones(1, dtype)
         self.wave: Any = xp.zeros((batch, *gpts), dtype)
         self.spectrum: Any = self.wave
+        self.band: Any = self.wave
 
     def forward(self) -> None:
-        """Transform `wave` into `spectrum`; `wave` is lost."""
-        self.spectrum = self._fft.fft2(self.wave, overwrite_x=True)
+        """Transform `wave` into `band`; `wave` is lost."""
+        self.band = self.spectrum = self._fft.fft2(self.wave, overwrite_x=True)
 
     def backward(self) -> None:
         """Transform `spectrum` into `wave`."""
@@ -201,18 +232,26 @@ def waves_together(gpts: tuple[int, int]) -> int:
 
 
 def _padding(columns: int, itemsize: int) -> int:
-    """Columns to add so that a pass across rows does not meet the same few sets of the cache."""
-    if columns < _PADDED:
+    """Columns to add to the rows of an array that is crossed."""
+    if columns < _LARGE:
         return 0
     lines = -(-columns * itemsize // _CACHE_LINE) | 1
     return lines * _CACHE_LINE // itemsize - columns
 
 
+def _kept(greatest: int | None, points: int) -> tuple[int, int]:
+    """Return the first order to keep along an axis, and how many."""
+    if greatest is None:
+        return 0, points
+    c = min(greatest, (points - 1) // 2)
+    return -c, min(-(-(2 * c + 1) // _TOGETHER) * _TOGETHER, points)
+
+
 def fftw_workspace(
-    gpts: tuple[int, int], dtype: str, greatest_k: int | None = None, batch: int = 1
+    gpts: tuple[int, int], dtype: str, greatest: tuple[int, int] | None = None, batch: int = 1
 ) -> FftwWorkspace:
     """Return this thread's workspace for a grid."""
-    return _of_thread(threading.get_ident(), gpts, dtype, greatest_k, batch)
+    return _of_thread(threading.get_ident(), gpts, dtype, greatest, batch)
 
 
 @lru_cache(maxsize=32)
@@ -220,10 +259,10 @@ def _of_thread(
     _thread: int,
     gpts: tuple[int, int],
     dtype: str,
-    greatest_k: int | None,
+    greatest: tuple[int, int] | None,
     batch: int,
 ) -> FftwWorkspace:
-    return FftwWorkspace(gpts, dtype, greatest_k, batch)
+    return FftwWorkspace(gpts, dtype, greatest, batch)
 
 
 @cache
