@@ -29,11 +29,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from obstore.store import LocalStore, S3Store
-from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import ObjectStore
 
 from cryolattice.store.array_store import open_store
-from cryolattice.store.arrays import ArraySpec
+from cryolattice.store.arrays import ArraySpec, codecs
 from cryolattice.store.reader import DatasetReader
 from cryolattice.store.writer import DatasetWriter
 
@@ -69,7 +68,7 @@ def plain_write(url: str, values: NDArray[np.complex64], name: str) -> None:
             chunks=_CHUNK,
             dtype=values.dtype,
             fill_value=complex("nan+nanj"),
-            compressors=[ZstdCodec(level=1), Crc32cCodec()],
+            compressors=codecs(values.dtype),
             config={"write_empty_chunks": True},
         )
 

@@ -127,6 +127,15 @@ def create_group(store: Store, attributes: Mapping[str, Any]) -> None:
         zarr.create_group(store, attributes=dict(attributes), overwrite=False)
 
 
+def codecs(dtype: np.dtype[Any]) -> list[ZstdCodec | Crc32cCodec]:
+    """Return the codecs of a chunk after its bytes.
+
+    Measured floats barely compress: a tenth at level 1, for as much time as hashing and writing
+    them together, and for twenty times the time of reading them at this level.
+    """
+    return [ZstdCodec(level=-1 if dtype.kind in "fc" else 1), Crc32cCodec()]
+
+
 def create_array(store: Store, spec: ArraySpec) -> None:
     """Create an empty array after `spec`: zstd and crc32c, filled with NaN, never sharded.
 
@@ -141,7 +150,7 @@ def create_array(store: Store, spec: ArraySpec) -> None:
             chunks=spec.chunks or tuple(max(length, 1) for length in spec.shape),
             dtype=dtype,
             fill_value=_fill_value(dtype),
-            compressors=[ZstdCodec(level=1), Crc32cCodec()],
+            compressors=codecs(dtype),
             dimension_names=spec.dims,
             attributes={"units": spec.units, **spec.attributes},
             config=_CHECKED,
