@@ -66,3 +66,23 @@ def test_a_worker_of_ray_imports_what_its_tile_needs(tmp_path: Path) -> None:
     )
     loaded = _loaded(code, tmp_path)
     assert not loaded & {*HEAVY, "grpc", "sqlalchemy"}
+
+
+def test_checking_a_cif_for_models_reads_no_other_formats(tmp_path: Path) -> None:
+    # the server does it before it answers: seconds that a user waits
+    parent = Path(__file__).parents[2] / "examples" / "na2nh2bh4" / "na2nh2bh4_cubic.cif"
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from cryolattice.jobs.kinds import Inputs\n"
+        "from cryolattice.store.array_store import open_store\n"
+        "from cryolattice_api.common.v1.crystal_pb2 import Supercell\n"
+        "from cryolattice_api.modeler.v1 import modeler_pb2\n"
+        "from cryolattice_modeler.jobs import prepare_models\n"
+        f"crystal = modeler_pb2.Crystal(cif=Path({str(parent)!r}).read_text(), file_name='a.cif')\n"
+        "cell = Supercell(a=2, b=2, c=1)\n"
+        "spec = modeler_pb2.ModelsSpec(parent_crystal=crystal, supercell=cell)\n"
+        f"prepare_models(spec, Inputs(open_store({tmp_path.as_uri()!r})))\n"
+        "assert not {'ase.io', 'scipy.integrate'} & set(sys.modules)\n"
+    )
+    assert "cryolattice_modeler" in _loaded(code, tmp_path)

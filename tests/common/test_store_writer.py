@@ -307,3 +307,15 @@ def test_zarr_is_left_as_it_was(root: ArrayStore, tmp_path: Path) -> None:
         arrays = list(pool.map(lambda _: open_array(reader.zarr_store, "series"), range(40)))
     assert all(isinstance(array.async_array.codec_pipeline, ChunkPipeline) for array in arrays)
     assert zarr.config.get("codec_pipeline") == before
+
+
+def test_integers_are_compressed_and_measured_floats_left_as_they_are(root: ArrayStore) -> None:
+    writer = _writer(root)
+    values = np.random.default_rng(2).normal(size=(40, 50)).astype(np.float32)
+    writer.add_array("floats", values, ("row", "column"))
+    writer.add_array("orders", np.arange(2000) % 7, ("beam",))
+    reader = writer.commit(spec_json=b"{}", inputs={})
+    sizes = {key: len(reader.read(key)) for key in reader.keys if "/c/" in key}
+    assert 0 <= sizes["data.zarr/floats/c/0/0"] - values.nbytes < 64
+    assert sizes["data.zarr/orders/c/0"] < 8 * 2000 / 10
+    np.testing.assert_array_equal(reader.array("floats"), values)

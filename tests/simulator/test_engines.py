@@ -22,7 +22,12 @@ from cryolattice_simulator.engines.fast import FastEngine, beams_of_batch
 from cryolattice_simulator.engines.grids import Grid, aperture, frequencies
 from cryolattice_simulator.engines.images import ImageStack
 from cryolattice_simulator.engines.slices import potential_slices
-from cryolattice_simulator.engines.workspaces import BatchWorkspace, gpu, waves_together
+from cryolattice_simulator.engines.workspaces import (
+    BatchWorkspace,
+    FftwWorkspace,
+    gpu,
+    waves_together,
+)
 from cryolattice_simulator.imaging import Lens, image
 
 FAST = FastEngine()
@@ -240,6 +245,30 @@ def test_a_candidate_gets_the_same_bits_alone_and_beside_others(
     )
     for candidate, beams in zip(candidates, FAST.many_exit_beams(candidates, asked), strict=True):
         np.testing.assert_array_equal(beams.psi, FAST.exit_beams(candidate, asked).psi)
+
+
+@pytest.mark.parametrize("gpts", [(40, 64), (45, 63), (130, 96), (96, 150)])
+@pytest.mark.parametrize("greatest", [None, (9, 13), (60, 60)])
+def test_fftw_workspaces_transform_as_numpy_does(
+    gpts: tuple[int, int], greatest: tuple[int, int] | None
+) -> None:
+    rng = np.random.default_rng(3)
+    waves = rng.normal(size=(2, *gpts)) + 1j * rng.normal(size=(2, *gpts))
+    work = FftwWorkspace(gpts, "complex64", greatest, batch=2)
+    work.wave[...] = waves * work.carrier
+    work.forward()
+    h, k = work.layout.orders
+    wanted = np.fft.fft2(waves)
+    assert relative(work.band, wanted[:, h, k]) < 1e-5
+    assert relative(work.spectrum.reshape(2, -1)[:, work.layout.places(h, k)], work.band) == 0
+    # back, without what lies beyond the greatest orders
+    signed = [np.rint(np.fft.fftfreq(n) * n) for n in gpts]
+    limits = gpts if greatest is None else greatest
+    within = np.logical_and.outer(*(np.abs(o) <= c for o, c in zip(signed, limits, strict=True)))
+    kept = np.where(within, wanted, 0)
+    work.band[...] = kept[:, h, k]
+    work.backward()
+    assert relative(work.wave / work.carrier, np.fft.ifft2(kept, norm="forward")) < 1e-5
 
 
 def test_frozen_phonons_average_to_the_debye_waller_wave() -> None:

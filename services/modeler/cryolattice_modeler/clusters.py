@@ -11,11 +11,11 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import lebedev_rule
-from scipy.spatial.transform import Rotation
 
 from cryolattice.errors import InvalidInputError
 from cryolattice_modeler.crystal import ParentCrystal
+
+# scipy is imported where it is used: the server checks specs without it
 
 HydrogenMode = Literal["mean", "random", "none"]
 HYDROGEN_MODES: tuple[str, ...] = get_args(HydrogenMode)
@@ -216,6 +216,8 @@ def _least_room(
 
 @cache
 def _shell() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from scipy.integrate import lebedev_rule  # noqa: PLC0415
+
     points, weights = lebedev_rule(_LEBEDEV_DEGREE)
     return np.ascontiguousarray(points.T), weights / weights.sum()
 
@@ -257,6 +259,8 @@ def random_hydrogens(cluster: Cluster, count: int, rng: np.random.Generator) -> 
     (count, hydrogens, 3) array
         Offsets from the centre in angstrom.
     """
+    from scipy.spatial.transform import Rotation  # noqa: PLC0415
+
     turns = Rotation.random(count, rng=rng).as_matrix()
     hydrogens: NDArray[np.float64] = np.einsum("cij,hj->chi", turns, cluster.directions)
     return hydrogens * cluster.bond_angstrom

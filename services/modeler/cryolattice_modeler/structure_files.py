@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 
 import ase
-import ase.io
 import numpy as np
 
 from cryolattice.errors import InvalidInputError, UnreadableFileError
@@ -129,6 +128,8 @@ def _read(data: bytes | str, name: str, file_format: str) -> ase.Atoms:
             "PDB",
             field="format",
         )
+    import ase.io  # noqa: PLC0415 - as long as all the rest, and CIFs do without it
+
     raw = data if isinstance(data, bytes) else data.encode()
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -162,6 +162,10 @@ class DatasetReader:
         """Return a whole array."""
         return read_array(self.zarr_store, name)
 
+    def has_array(self, name: str) -> bool:
+        """Whether there is an array of this name."""
+        return f"data.zarr/{name}/zarr.json" in self._objects
+
     def require_dims(self, name: str, dims: tuple[str, ...], *, field: str) -> None:
         """Check that an array has these axes and no others.
 
@@ -170,7 +174,7 @@ class DatasetReader:
         InvalidInputError
             It has others, or is not there; `field` is what referred to the dataset.
         """
-        if f"data.zarr/{name}/zarr.json" not in self._objects:
+        if not self.has_array(name):
             raise InvalidInputError(
                 f"{field} hold no {name}: refer to a dataset that keeps it", field=field
             )

@@ -220,9 +220,9 @@ def best_scores(
     list of dict
         ``model_id``, ``score``, and the values of the scores' axes, such as ``thickness``.
     """
-    arrays = beams.to_xarray()
-    if "score" not in arrays:
+    if not beams.has_array("score"):
         return []
+    arrays = beams.to_xarray()
     best = arrays.score.max([dim for dim in arrays.score.dims if dim != "model"])
     names = [record["model_id"] for record in models.json("models.json")]
     found = []
