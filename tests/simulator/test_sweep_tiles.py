@@ -19,7 +19,7 @@ def test_a_tile_holds_half_a_second_to_two(models: int, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "seconds", "tiles"), [(36, 0.08, 8), (2664, 0.005, 16), (7790, 0.0025, 16)]
+    ("models", "seconds", "tiles"), [(36, 0.08, 8), (2664, 0.005, 32), (7790, 0.025, 104)]
 )
 def test_as_many_tiles_as_let_eight_workers_end_together(
     models: int, seconds: float, tiles: int

@@ -32,7 +32,7 @@ _SECONDS_PER_POINT = {
 }
 # What a tile holds: the more work there is, the larger its pieces.
 _TILE_SECONDS = (0.5, 2.0)
-_TILES_IN_BETWEEN = 16
+_TILES_IN_BETWEEN = 64
 # Four for each of two workers, where there are so many models; and so that none waits at the end.
 _TILES_AT_LEAST = 8
 
