@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # what codes a chunk also waits for a disk or a server
-_THREADS = 4
+_THREADS = 8
 _OPENING = threading.Lock()
 _CHECKED: ArrayConfigParams = {"write_empty_chunks": True, "read_missing_chunks": False}
 
