@@ -232,7 +232,7 @@ def test_a_batch_gives_what_single_candidates_give(crystal: Structure) -> None:
     assert relative(together[0].psi, together[1].psi) > 1e-2
 
 
-@pytest.mark.parametrize("points", [40, 64, 96])
+@pytest.mark.parametrize("points", [40, 64, 96, 128])
 def test_a_candidate_gets_the_same_bits_alone_and_beside_others(
     crystal: Structure, points: int
 ) -> None:

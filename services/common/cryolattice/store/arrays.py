@@ -131,7 +131,7 @@ def codecs(dtype: np.dtype[Any]) -> list[ZstdCodec | Crc32cCodec]:
     """Return the codecs of a chunk after its bytes.
 
     Measured floats barely compress: a tenth at level 1, for as much time as hashing and writing
-    them together, and for twenty times the time of reading them at this level.
+    them together, and for twenty times the time of decoding them at the fastest level.
     """
     return [ZstdCodec(level=-1 if dtype.kind in "fc" else 1), Crc32cCodec()]
 

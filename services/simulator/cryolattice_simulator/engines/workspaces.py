@@ -129,16 +129,16 @@ class FftwWorkspace:
         nx, ny = gpts
         h, k = greatest or (None, None)
         (first_h, within_h), (first_k, within_k) = _kept(h, nx), _kept(k, ny)
-        self._crosses_twice = max(gpts) < _LARGE
+        crosses_twice = max(gpts) < _LARGE
         self._within_k = within_k
         self._effort = effort
-        rows = within_h if self._crosses_twice else within_k
-        self.layout = Layout(gpts, rows, first_h, first_k, not self._crosses_twice)
+        rows = within_h if crosses_twice else within_k
+        self.layout = Layout(gpts, rows, first_h, first_k, transposed=not crosses_twice)
         along_a = np.exp(-2j * np.pi * first_h * np.arange(nx) / nx)
         along_b = np.exp(-2j * np.pi * first_k * np.arange(ny) / ny)
         self.carrier = np.outer(along_a, along_b).astype(dtype)
         self.wave: Any = fftw().zeros_aligned((batch, nx, ny), dtype)
-        shape = (nx, ny) if self._crosses_twice else (ny, nx)
+        shape = (nx, ny) if crosses_twice else (ny, nx)
         self.spectrum: Any = fftw().zeros_aligned((batch, *shape), dtype)
         self.band: Any = self.spectrum[:, :rows]
 
@@ -156,7 +156,7 @@ class FftwWorkspace:
     def _forward(self) -> list[Callable[[], None]]:
         halfway = self._halfway(self.spectrum.shape[:0:-1])
         within = halfway[:, : self.band.shape[1]]
-        first = self._cross if self._crosses_twice else self._follow
+        first = self._follow if self.layout.transposed else self._cross
         return [
             execute
             for wave, band in zip(self.wave, self.band, strict=True)
@@ -171,10 +171,10 @@ class FftwWorkspace:
         halfway = self._halfway(self.wave.shape[:0:-1])
         # beyond, all stays 0
         within = halfway[: self._within_k]
-        if self._crosses_twice:
-            first, kept = self._cross, self.spectrum[:, :, : self._within_k]
-        else:
+        if self.layout.transposed:
             first, kept = self._follow, self.band
+        else:
+            first, kept = self._cross, self.spectrum[:, :, : self._within_k]
         return [
             execute
             for wave, orders in zip(self.wave, kept, strict=True)
